@@ -1,0 +1,31 @@
+"""Where a command writes: people read stderr, programs read the last line of stdout."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Any
+
+
+def console():
+    """A rich console on stderr."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def emit_json(result: dict[str, Any]) -> None:
+    """Print ``result`` as one JSON object on one line of stdout; NaN and infinity become null (JSON has neither)."""
+    sys.stdout.write(json.dumps(_finite(result), allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""Errors, argument checks, lazy optional imports and atomic files: what every other room may use."""
