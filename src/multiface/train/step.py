@@ -1,0 +1,164 @@
+"""The one place where networks and pictures meet: from a batch to predictions and loss terms.
+
+Training, testing and showing all go through :class:`Step`, so that they measure the same thing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from multiface import losses
+from multiface.data import Batch, Normalisation
+from multiface.geometry import Topology
+from multiface.models import FaceModel
+from multiface.render import render_mesh
+
+
+@dataclass(frozen=True)
+class ScreenSettings:
+    """How predictions are rendered.
+
+    Attributes:
+        interpolation: ``"affine"`` as published, or ``"perspective"``.
+        weight: (1 or 3, h, w) float weight image in texture space, 0..1, row 0 at v = 0; None weighs every texel 1.
+        detach_weight: Whether the rendered weight passes no gradient to the mesh (published: it does).
+    """
+
+    interpolation: str = "affine"
+    weight: torch.Tensor | None = None
+    detach_weight: bool = False
+
+
+@dataclass
+class Prediction:
+    """What the model says about a batch of B views, and the targets it is compared with.
+
+    Attributes:
+        texture, target_texture, mask: (B, 3, T, T) normalised, row 0 at v = 0; mask 1 = seen. Target and mask are None
+            when the batch has no camera textures.
+        vertices, target_vertices: (B, V, 3) normalised.
+        kl: Scalar.
+        latent_mean: (B, Z).
+        image: (B, 3, H, W) rendered picture, 0..1 linear, not clamped; None unless rendering was asked for.
+        photo: (B, 3, H, W) photo, 0..1 linear; None unless rendering was asked for.
+        weight: (B, 1 or 3, H, W) rendered weight, 0 on the background.
+        covered: (B, H, W) bool, where a triangle is.
+        grid: (B, T, T, 2) warp field of ``warp`` models.
+    """
+
+    texture: torch.Tensor
+    target_texture: torch.Tensor | None
+    mask: torch.Tensor | None
+    vertices: torch.Tensor
+    target_vertices: torch.Tensor
+    kl: torch.Tensor
+    latent_mean: torch.Tensor
+    image: torch.Tensor | None = None
+    photo: torch.Tensor | None = None
+    weight: torch.Tensor | None = None
+    covered: torch.Tensor | None = None
+    grid: torch.Tensor | None = None
+
+
+class Step:
+    """A model with what is needed to feed it batches of a capture and to compare the outcome.
+
+    Args:
+        model: The network.
+        normalisation: Means and standard deviations the model was trained with, on the model's device.
+        topology: Triangles and uv of the meshes.
+        camera_table: (K,) long: colour-correction index of each KRT position (see :func:`camera_table`).
+        screen: Rendering settings.
+    """
+
+    def __init__(
+        self,
+        model: FaceModel,
+        normalisation: Normalisation,
+        topology: Topology,
+        camera_table: torch.Tensor,
+        screen: ScreenSettings | None = None,
+    ) -> None:
+        self.model = model
+        self.normalisation = normalisation
+        self.topology = topology
+        self.camera_table = camera_table
+        self.screen = screen or ScreenSettings()
+
+    def predict(self, batch: Batch, *, sample: bool, render: bool) -> Prediction:
+        """Run the model on ``batch`` (already on the model's device).
+
+        Args:
+            batch: Views and their frames.
+            sample: Draw latent noise (training, published protocol) instead of using the latent mean.
+            render: Also render the predicted texture on the predicted mesh; needs photos in the batch.
+        """
+        normalisation = self.normalisation
+        average, _ = normalisation.normalise_texture(batch.average)
+        vertices = normalisation.normalise_vertices(batch.vertices)
+        out = self.model(
+            average,
+            vertices,
+            batch.view,
+            self.camera_table[batch.camera_index],
+            sample=sample,
+            frame_of_view=batch.frame_of_view,
+        )
+        target, mask = (None, None) if batch.texture is None else normalisation.normalise_texture(batch.texture)
+        prediction = Prediction(
+            texture=out.texture,
+            target_texture=target,
+            mask=mask,
+            vertices=out.vertices,
+            target_vertices=vertices[batch.frame_of_view],
+            kl=out.kl,
+            latent_mean=out.latent_mean,
+            grid=out.grid,
+        )
+        if render and batch.photo is not None:
+            self._render(prediction, batch.photo, batch.projection)
+        return prediction
+
+    def terms(self, prediction: Prediction) -> dict[str, torch.Tensor]:
+        """The loss terms of a prediction: ``verts``, ``tex``, ``screen``, ``kl``; 0 where its data were not asked for."""
+        nothing = prediction.kl.new_zeros(())
+        terms = {
+            "verts": losses.vertex_loss(prediction.vertices, prediction.target_vertices),
+            "tex": nothing,
+            "screen": nothing,
+            "kl": prediction.kl,
+        }
+        if prediction.target_texture is not None and prediction.mask is not None:
+            terms["tex"] = losses.texture_loss(prediction.texture, prediction.target_texture, prediction.mask)
+        if prediction.image is not None and prediction.photo is not None and prediction.weight is not None:
+            terms["screen"] = losses.screen_loss(
+                prediction.image, prediction.photo, prediction.weight, float(self.normalisation.tex_std)
+            )
+        return terms
+
+    def _render(self, prediction: Prediction, photo: torch.Tensor, projection: torch.Tensor) -> None:
+        size = (photo.shape[1], photo.shape[2])
+        vertices = self.normalisation.denormalise_vertices(prediction.vertices)
+        texture = self.normalisation.denormalise_texture(prediction.texture) / 255.0
+        weight = self.screen.weight
+        # One pass renders picture and weight together when their texel grids agree.
+        together = weight is not None and weight.shape[-2:] == texture.shape[-2:]
+        if together:
+            texture = torch.cat([texture, weight.expand(len(texture), -1, -1, -1)], dim=1)
+        shown = render_mesh(vertices, projection, self.topology, texture, size, interpolation=self.screen.interpolation)
+        covered = shown.triangle >= 0
+        if weight is None:
+            rendered_weight = covered[:, None].to(texture.dtype)
+        elif together:
+            rendered_weight = shown.image[:, 3:]
+        else:
+            expanded = weight.expand(len(texture), -1, -1, -1)
+            rendered_weight = render_mesh(
+                vertices, projection, self.topology, expanded, size, interpolation=self.screen.interpolation
+            ).image
+        prediction.image = shown.image[:, :3]
+        prediction.weight = rendered_weight.detach() if self.screen.detach_weight else rendered_weight
+        prediction.covered = covered
+        prediction.photo = photo.permute(0, 3, 1, 2).to(texture.dtype) / 255.0
