@@ -1,0 +1,166 @@
+"""Weight-normalised layers.
+
+All of them have a ``weight``, a ``bias`` per output channel and a gain ``g`` per output channel. The weight in effect is
+``weight * g / ||weight||`` with ONE Frobenius norm of the whole tensor (spec: one norm per tensor, not per output), so
+the scale of ``weight`` does not matter and gradients flow through the norm.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2
+"""Slope of every leaky ReLU for negative values."""
+
+
+def leaky_relu_(x: Tensor) -> Tensor:
+    """Leaky ReLU in place; only for tensors that no earlier operation keeps for its gradient."""
+    return F.leaky_relu_(x, SLOPE)
+
+
+def gain_over_norm(weight: Tensor, g: Tensor) -> Tensor:
+    """(out,) factor that turns ``weight`` into the weight in effect: ``g / ||weight||``."""
+    # Row by row: on a CPU the norm of millions of entries at once loses four digits in float32.
+    return g / torch.linalg.vector_norm(torch.linalg.vector_norm(weight.flatten(1), dim=1))
+
+
+class NormalisedLinear(nn.Module):
+    """``y = W_eff x + bias`` with weight (out, in)."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_out, n_in))
+        self.bias = nn.Parameter(torch.empty(n_out))
+        self.g = nn.Parameter(torch.empty(n_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in) -> (B, out)."""
+        # The gain is applied to the B outputs: cheaper than writing out the scaled matrix, which has far more entries.
+        return torch.addcmul(self.bias, F.linear(x, self.weight), gain_over_norm(self.weight, self.g))
+
+
+class NormalisedConv(nn.Module):
+    """Convolution with zero padding, weight (out, in, k, k); k = 4 halves the resolution, k = 3 keeps it."""
+
+    def __init__(self, n_in: int, n_out: int, kernel: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_out, n_in, kernel, kernel))
+        self.bias = nn.Parameter(torch.empty(n_out))
+        self.g = nn.Parameter(torch.empty(n_out))
+        self.stride = 2 if kernel == 4 else 1
+
+    def effective_weight(self) -> Tensor:
+        return self.weight * gain_over_norm(self.weight, self.g)[:, None, None, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, S, S) -> (B, out, S/stride, S/stride)."""
+        return F.conv2d(x, self.effective_weight(), self.bias, stride=self.stride, padding=1)
+
+
+class TransposedConv(nn.Module):
+    """Transposed convolution 4x4, stride 2, padding 1, weight (in, out, 4, 4): doubles the resolution."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_in, n_out, 4, 4))
+        self.bias = nn.Parameter(torch.empty(n_out))
+        self.g = nn.Parameter(torch.empty(n_out))
+
+    def effective_weight(self) -> Tensor:
+        return self.weight * gain_over_norm(self.weight, self.g)[:, None, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, S, S) -> (B, out, 2S, 2S), without the bias."""
+        return F.conv_transpose2d(x, self.effective_weight(), stride=2, padding=1)
+
+
+class NearestConv(NormalisedConv):
+    """Each value repeated 2x2, then a convolution 3x3: doubles the resolution."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, kernel=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, S, S) -> (B, out, 2S, 2S), without the bias."""
+        return F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), self.effective_weight(), padding=1)
+
+
+class UpsamplingUnit(nn.Module):
+    """Doubles the resolution and adds two biases: one per channel (of ``deconv``) and ``bias``, by default one per texel.
+
+    Args:
+        n_in: Channels in.
+        n_out: Channels out.
+        size: Resolution S of the output.
+        per_texel_bias: ``bias`` is (1, out, S, S), otherwise (1, out, 1, 1).
+        nearest: Upsample by repetition and a 3x3 convolution instead of a transposed convolution.
+    """
+
+    def __init__(self, n_in: int, n_out: int, size: int, *, per_texel_bias: bool, nearest: bool) -> None:
+        super().__init__()
+        side = size if per_texel_bias else 1
+        self.bias = nn.Parameter(torch.empty(1, n_out, side, side))
+        self.deconv = NearestConv(n_in, n_out) if nearest else TransposedConv(n_in, n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, S/2, S/2) -> (B, out, S, S)."""
+        # Both biases are summed before they meet the batch: one pass over the large tensor, forward and backward.
+        return self.deconv(x).add_(self.bias + self.deconv.bias[:, None, None])
+
+
+class DownBlock(nn.Module):
+    """Two convolutions that divide the resolution by 4, each followed by a residual one where asked for."""
+
+    def __init__(self, n_in: int, n_middle: int, n_out: int, *, residual: bool) -> None:
+        super().__init__()
+        self.conv1 = NormalisedConv(n_in, n_middle, kernel=4)
+        self.conv2 = NormalisedConv(n_middle, n_out, kernel=4)
+        self.res1 = NormalisedConv(n_middle, n_middle, kernel=3) if residual else None
+        self.res2 = NormalisedConv(n_out, n_out, kernel=3) if residual else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, S, S) -> (B, out, S/4, S/4)."""
+        x = add_residual(leaky_relu_(self.conv1(x)), self.res1)
+        return add_residual(leaky_relu_(self.conv2(x)), self.res2)
+
+
+class UpBlock(nn.Module):
+    """Two upsampling units that multiply the resolution by 4, each followed by a residual convolution where asked for.
+
+    The last block of a decoder (``last=True``) ends without an activation.
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_middle: int,
+        n_out: int,
+        size: int,
+        *,
+        residual: bool = False,
+        per_texel_bias: bool = True,
+        nearest: bool = False,
+        last: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv1 = UpsamplingUnit(n_in, n_middle, 2 * size, per_texel_bias=per_texel_bias, nearest=nearest)
+        self.conv2 = UpsamplingUnit(n_middle, n_out, 4 * size, per_texel_bias=per_texel_bias, nearest=nearest)
+        self.res1 = NormalisedConv(n_middle, n_middle, kernel=3) if residual else None
+        self.res2 = NormalisedConv(n_out, n_out, kernel=3) if residual else None
+        self.last = last
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, S, S) -> (B, out, 4S, 4S)."""
+        x = add_residual(leaky_relu_(self.conv1(x)), self.res1)
+        x = self.conv2(x)
+        return add_residual(x if self.last else leaky_relu_(x), self.res2, activate=not self.last)
+
+
+def add_residual(x: Tensor, convolution: NormalisedConv | None, *, activate: bool = True) -> Tensor:
+    """``lrelu(convolution(x) + x)``, without the activation where asked for; ``x`` itself where there is no convolution."""
+    if convolution is None:
+        return x
+    y = convolution(x).add_(x)
+    return leaky_relu_(y) if activate else y
