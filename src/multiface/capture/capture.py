@@ -1,0 +1,283 @@
+"""A capture folder, read lazily."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from multiface.capture.frame_list import read_frame_list
+from multiface.capture.head_pose import read_head_pose
+from multiface.capture.image import IMAGE_SUFFIXES, image_size, read_image
+from multiface.capture.krt import PHOTO_SIZE, read_krt
+from multiface.capture.layout import DEFAULT_TEXTURE_SIZE, TEXTURE_FOLDER, CaptureLayout
+from multiface.capture.listing import Listing
+from multiface.capture.names import FrameKey, entity_of, frame_order
+from multiface.capture.obj import read_obj
+from multiface.capture.statistics import Statistics, read_statistics
+from multiface.capture.vertices import count_vertices, read_vertices
+from multiface.core.errors import CaptureError, FormatError
+from multiface.geometry import Camera, Topology, projection_matrix, view_direction
+
+_CONTENT = "A capture folder holds KRT, frame_list.txt, tracked_mesh/, images/ and, once unwrapped, unwrapped_uv_<T>/"
+
+
+class Capture:
+    """One multi-view face capture on disk, in the published layout.
+
+    Making one reads the calibration only. Everything else is read when asked for; folder listings, cameras, frames,
+    topology and statistics are kept, pictures, meshes and poses are not. It can be used by several threads and be
+    sent to other processes. Files that appear later in a folder that was listed before are not seen.
+
+    Args:
+        path: The capture folder.
+        texture_size: Which of several ``unwrapped_uv_<T>`` folders to use; the largest when absent.
+
+    Raises:
+        CaptureError: there is no such folder, or no KRT in it.
+        FormatError: the KRT cannot be read.
+    """
+
+    def __init__(self, path: str | Path, texture_size: int | None = None) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            what = "this is no folder" if self.path.exists() else "there is no such folder"
+            raise CaptureError(what, where=self.path, expected="a capture folder", remedy=_CONTENT)
+        if not (self.path / "KRT").exists():
+            raise CaptureError("this folder is no capture: it has no KRT file", where=self.path, remedy=_CONTENT)
+        self._wanted_texture_size = texture_size
+        self._calibration = read_krt(self.path / "KRT")
+        self._indices = {name: index for index, name in enumerate(self._calibration)}
+        self._listing = Listing()
+
+    def __repr__(self) -> str:
+        return f"Capture({str(self.path)!r})"
+
+    def __getstate__(self) -> dict:
+        state = dict(self.__dict__)
+        state["_listing"] = Listing()  # may hold millions of names; the other process lists what it needs
+        return state
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return Path(os.path.abspath(self.path)).name  # noqa: PTH100 - resolve() would follow links to other names
+
+    @property
+    def entity(self) -> str | None:
+        """Id of the person: second field from the end of the name split at ``--``; ``None`` without ``--``."""
+        return entity_of(self.name)
+
+    @cached_property
+    def layout(self) -> CaptureLayout:
+        """All paths."""
+        return CaptureLayout(self.path, self.texture_size or DEFAULT_TEXTURE_SIZE)
+
+    @cached_property
+    def texture_sizes(self) -> tuple[int, ...]:
+        """Sizes T of all ``unwrapped_uv_<T>`` folders, ascending."""
+        matches = map(TEXTURE_FOLDER.fullmatch, self._listing.folders(self.path))
+        return tuple(sorted(int(match[1]) for match in matches if match))
+
+    @property
+    def texture_size(self) -> int | None:
+        """T of the textures in use; ``None`` when there are no textures."""
+        if self._wanted_texture_size is not None:
+            return self._wanted_texture_size
+        return self.texture_sizes[-1] if self.texture_sizes else None
+
+    # Cameras
+
+    @cached_property
+    def cameras(self) -> dict[str, Camera]:
+        """Cameras by name in KRT order. ``size`` is that of one photo of the camera, else of any photo, else 2048 x 1334."""
+        sizes = {name: self._photo_size(name) for name in self._calibration}
+        other = next((size for size in sizes.values() if size), PHOTO_SIZE)
+        return {name: replace(camera, size=sizes[name] or other) for name, camera in self._calibration.items()}
+
+    def camera(self, name: str) -> Camera:
+        """The camera of that name, or a :class:`CaptureError` that lists the names."""
+        self.camera_index(name)
+        return self.cameras[name]
+
+    def camera_index(self, name: str) -> int:
+        """Position of a camera in the KRT."""
+        if name not in self._indices:
+            raise CaptureError(
+                f"there is no camera '{name}'",
+                where=self.path / "KRT",
+                expected="one of " + " ".join(self._indices),
+                remedy="Add its calibration, or leave that camera out",
+            )
+        return self._indices[name]
+
+    def _photo_size(self, camera: str) -> tuple[int, int] | None:
+        photos = self.layout.photos
+        for segment in self._listing.folders(photos):
+            folder = photos / segment / camera
+            pictures = [name for name in self._listing.files(folder) if name.endswith(IMAGE_SUFFIXES)]
+            try:
+                if pictures:
+                    return image_size(folder / min(pictures))
+            except (FormatError, CaptureError):
+                continue  # one broken photo does not hide the others; inspecting the capture names it
+        return None
+
+    # Frames
+
+    @cached_property
+    def frames(self) -> tuple[FrameKey, ...]:
+        """Frames in the order of frame_list.txt, each once; without that file all tracked meshes, sorted."""
+        if self.layout.frame_list.exists():
+            return tuple(dict.fromkeys(read_frame_list(self.layout.frame_list)))
+        found = [FrameKey(segment, frame) for segment in self.mesh_segments for frame in self._mesh_frames(segment)]
+        if not found:
+            raise CaptureError(
+                "capture has no frames: neither frame_list.txt nor tracked_mesh/<segment>/<frame>.bin", where=self.path
+            )
+        return tuple(found)
+
+    @cached_property
+    def segments(self) -> dict[str, tuple[FrameKey, ...]]:
+        """Frames of each segment by frame number; segments in the order in which they first come."""
+        by_segment: dict[str, list[FrameKey]] = {}
+        for key in self.frames:
+            by_segment.setdefault(key.segment, []).append(key)
+        return {name: tuple(sorted(keys, key=lambda key: frame_order(key.frame))) for name, keys in by_segment.items()}
+
+    @property
+    def mesh_segments(self) -> tuple[str, ...]:
+        """Segments that have a folder of meshes."""
+        return self._listing.folders(self.layout.meshes)
+
+    def _mesh_frames(self, segment: str) -> list[str]:
+        names = self._listing.files(self.layout.meshes / segment)
+        return sorted((name[:-4] for name in names if name.endswith(".bin")), key=frame_order)
+
+    def has_mesh(self, key: FrameKey) -> bool:
+        """Whether the vertex positions of a frame are there (by name; nothing is opened)."""
+        return self._has(self.layout.vertices(key))
+
+    def has_head_pose(self, key: FrameKey) -> bool:
+        """Whether the head pose of a frame is there."""
+        return self._has(self.layout.head_pose(key))
+
+    def has_photo(self, key: FrameKey, camera: str) -> bool:
+        """Whether a camera's photo of a frame is there."""
+        return self._has_picture(self.layout.photo(key, camera))
+
+    def has_texture(self, key: FrameKey, camera: str) -> bool:
+        """Whether a camera's texture of a frame (or the ``"average"`` one) is there."""
+        return self._has_picture(self.layout.texture(key, camera))
+
+    def _has(self, path: Path) -> bool:
+        return path.name in self._listing.files(path.parent)
+
+    def _has_picture(self, path: Path) -> bool:
+        names = self._listing.files(path.parent)
+        return any(path.stem + suffix in names for suffix in IMAGE_SUFFIXES)
+
+    # Content
+
+    @cached_property
+    def topology(self) -> Topology:
+        """Triangles and uv layout: of the first readable .obj among the tracked meshes, else of one beside the KRT.
+
+        Raises:
+            CaptureError: there is no .obj file.
+            FormatError: none of the first few can be read; the error is that of the first.
+        """
+        failure: FormatError | None = None
+        for path in self._obj_files():
+            try:
+                return read_obj(path).topology
+            except FormatError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        raise CaptureError(
+            "capture has no topology",
+            where=self.path,
+            expected="an .obj file with texture coordinates in tracked_mesh/<segment>/",
+            remedy="Put the .obj of any frame there, or face_topology.obj beside the KRT",
+        )
+
+    def _obj_files(self, at_most: int = 8) -> list[Path]:
+        folders = [self.layout.meshes / segment for segment in self.mesh_segments] + [self.path]
+        found = []
+        for folder in folders:
+            names = [name for name in self._listing.files(folder) if name.endswith(".obj")]
+            found += [folder / name for name in sorted(names, key=lambda n: (n != "face_topology.obj", n))[:at_most]]
+            if len(found) >= at_most and folder is not self.path:
+                found = found[:at_most]
+                break
+        return found
+
+    @cached_property
+    def n_vertices(self) -> int:
+        """Vertices of every mesh, from the size of vert_mean.bin, else of the first mesh."""
+        paths = [self.layout.vert_mean] if self.layout.vert_mean.is_file() else []
+        paths += [self.layout.vertices(key) for key in self.frames if self.has_mesh(key)][:1]
+        if not paths:
+            raise CaptureError("capture has no meshes", where=self.layout.meshes, expected="<segment>/<frame>.bin")
+        return count_vertices(paths[0])
+
+    def vertices(self, key: FrameKey) -> np.ndarray:
+        """(V, 3) float32 positions of a frame, head space, mm."""
+        return read_vertices(self.layout.vertices(key), self.n_vertices)
+
+    def head_pose(self, key: FrameKey) -> np.ndarray:
+        """(3, 4) float64 head -> world of a frame, mm."""
+        return read_head_pose(self.layout.head_pose(key))
+
+    def photo(self, key: FrameKey, camera: str) -> np.ndarray:
+        """(H, W, 3) uint8 RGB as in the file."""
+        return read_image(self.picture_path(self.layout.photo(key, camera)))
+
+    def texture(self, key: FrameKey, camera: str) -> np.ndarray:
+        """(T, T, 3) uint8 RGB texture seen by one camera, or the ``"average"`` one; rows as in the file, zero where unseen."""
+        path = self.picture_path(self.layout.texture(key, camera))
+        pixels = read_image(path)
+        size = self.layout.texture_size
+        if pixels.shape[:2] != (size, size):
+            raise FormatError(
+                "texture has the wrong size",
+                where=path,
+                expected=f"{size} x {size}, as its folder says",
+                found=f"{pixels.shape[1]} x {pixels.shape[0]}",
+                remedy=f"Unwrap again with: multiface unwrap {self.path}",
+            )
+        return pixels
+
+    def picture_path(self, path: Path) -> Path:
+        """``path`` as the layout gives it, or the picture of the same name in another format when only that is there."""
+        if path.is_file():
+            return path
+        names = self._listing.files(path.parent)
+        return next((path.with_name(path.stem + s) for s in IMAGE_SUFFIXES if path.stem + s in names), path)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Means and variances that textures and meshes are normalised with.
+
+        Raises:
+            CaptureError: a file is missing; says which, and to run ``multiface unwrap``.
+        """
+        return read_statistics(self.layout)
+
+    def audio(self, segment: str) -> Path | None:
+        """The .wav file of a segment, if it has one; :func:`multiface.capture.read_audio` reads it."""
+        path = self.layout.audio(segment)
+        return path if self._has(path) else None
+
+    def projection(self, key: FrameKey, camera: str, size: tuple[int, int] | None = None) -> np.ndarray:
+        """(3, 4) float32, head space (mm) -> homogeneous pixels of a picture of ``size`` (H, W); the photo's when absent."""
+        return projection_matrix(self.camera(camera), self.head_pose(key), size)
+
+    def view(self, key: FrameKey, camera: str) -> np.ndarray:
+        """(3,) float32 unit vector in head space from the head to the camera."""
+        self.camera_index(camera)
+        return view_direction(self._calibration[camera].center, self.head_pose(key))
