@@ -1,0 +1,66 @@
+"""The backends by name, imported on first use.
+
+A backend is a module with a ``BACKEND`` of type :class:`Backend`. Its functions may rely on checked input: contiguous tensors
+on one device that the backend supports, equal batches (except a texture batch of 1), indices in range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+import torch
+
+from multiface.core.errors import ArgumentError
+from multiface.render.results import Raster, Rendering
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What a backend provides.
+
+    Attributes:
+        name: Its name in the argument ``backend``.
+        device_types: Types of device it runs on; empty for all.
+        rasterize: ``(vertices (B,V,3), projection (B,3,4), faces (F,3) int32, size, perspective) -> Raster``; float32 or
+            float64 in, no gradients.
+        render: ``(vertices (B,V,3), projection (B,3,4), layout, texture (B or 1,C,h,w), size, perspective) -> Rendering``;
+            image and depth differentiable in vertices, projection and texture.
+    """
+
+    name: str
+    device_types: tuple[str, ...]
+    rasterize: Callable[..., Raster]
+    render: Callable[..., Rendering]
+
+
+_MODULES = {"reference": "multiface.render.reference", "numba": "multiface.render.cpu"}
+_DEFAULTS = {"cpu": "numba"}
+
+
+def backend_names() -> tuple[str, ...]:
+    """The names that the argument ``backend`` takes."""
+    return tuple(_MODULES)
+
+
+def find_backend(name: str | None, device: torch.device) -> Backend:
+    """The backend called ``name``, or the best one for ``device`` when it is None.
+
+    Raises:
+        ArgumentError: no backend has this name, or it does not run on ``device``.
+    """
+    if name is None:
+        name = _DEFAULTS.get(device.type, "reference")
+    if name not in _MODULES:
+        names = ", ".join(repr(known) for known in _MODULES)
+        raise ArgumentError("unknown render backend", expected=f"None, {names}", found=repr(name))
+    backend: Backend = import_module(_MODULES[name]).BACKEND
+    if backend.device_types and device.type not in backend.device_types:
+        raise ArgumentError(
+            f"the render backend '{name}' does not run on this device",
+            expected=" or ".join(backend.device_types),
+            found=device,
+            remedy="Leave the backend out to have one chosen by device, or move the tensors",
+        )
+    return backend
