@@ -1,0 +1,1 @@
+"""How good a model is: metrics, protocols (frozen and adapted, labelled), and reports of their results."""
