@@ -1,0 +1,48 @@
+"""The order of samples in an epoch, and how it is dealt to several processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from multiface.data.index import Sample
+
+
+def epoch_order(
+    samples: Sequence[Sample], *, shuffle: bool, seed: int = 0, epoch: int = 0, views_per_frame: int = 1
+) -> list[int]:
+    """Positions of all samples, each once, in the order in which an epoch visits them.
+
+    Shuffled orders are functions of ``(seed, epoch)`` alone and differ from epoch to epoch. With ``views_per_frame`` above
+    1, the views of a frame are dealt into random groups of that many (the last of a frame may be smaller) and the groups
+    are shuffled, so that neighbours share a frame.
+    """
+    if not shuffle:
+        return list(range(len(samples)))
+    random = np.random.default_rng([seed, epoch])
+    if views_per_frame <= 1:
+        return random.permutation(len(samples)).tolist()
+    frames: dict[object, list[int]] = {}
+    for position, sample in enumerate(samples):
+        frames.setdefault(sample.key, []).append(position)
+    groups: list[list[int]] = []
+    for positions in frames.values():
+        mixed = random.permutation(positions).tolist()
+        groups += [mixed[start : start + views_per_frame] for start in range(0, len(mixed), views_per_frame)]
+    return [position for group in random.permutation(len(groups)) for position in groups[group]]
+
+
+def split_batches(order: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Consecutive batches; the last may be smaller."""
+    return [list(order[start : start + batch_size]) for start in range(0, len(order), batch_size)]
+
+
+def deal_batches(batches: Sequence[list[int]], rank: int, world_size: int, *, even: bool) -> list[list[int]]:
+    """The batches of one of several processes: every ``world_size``-th, beginning with ``rank``.
+
+    No sample is repeated. ``even`` gives all processes the same number by leaving out up to ``world_size - 1`` batches at
+    the end, as synchronous training needs; shuffling brings them in another epoch.
+    """
+    usable = len(batches) - len(batches) % world_size if even else len(batches)
+    return list(batches[rank:usable:world_size])
