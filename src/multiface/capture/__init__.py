@@ -5,6 +5,7 @@ from multiface.capture.capture import Capture
 from multiface.capture.frame_list import read_frame_list, write_frame_list
 from multiface.capture.head_pose import read_head_pose, write_head_pose
 from multiface.capture.image import IMAGE_SUFFIXES, image_size, read_image, write_image
+from multiface.capture.inspection import Gap, InspectionReport, Problem, SegmentSummary, inspect_capture
 from multiface.capture.krt import PHOTO_SIZE, read_krt, write_krt
 from multiface.capture.layout import CaptureLayout
 from multiface.capture.names import AVERAGE, FrameKey, frame_order, is_safe_name, segment_kind
@@ -21,11 +22,16 @@ __all__ = [
     "Capture",
     "CaptureLayout",
     "FrameKey",
+    "Gap",
+    "InspectionReport",
     "ObjMesh",
+    "Problem",
+    "SegmentSummary",
     "Statistics",
     "Topology",
     "frame_order",
     "image_size",
+    "inspect_capture",
     "is_safe_name",
     "read_audio",
     "read_frame_list",

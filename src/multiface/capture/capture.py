@@ -28,37 +28,38 @@ _CONTENT = "A capture folder holds KRT, frame_list.txt, tracked_mesh/, images/ a
 class Capture:
     """One multi-view face capture on disk, in the published layout.
 
-    Making one reads the calibration only. Everything else is read when asked for; folder listings, cameras, frames,
-    topology and statistics are kept, pictures, meshes and poses are not. It can be used by several threads and be
+    Making one reads the calibration only. Everything else is read when asked for. Folder listings (``listing``), cameras,
+    frames, topology and statistics are kept; pictures, meshes and poses are not. It can be used by several threads and be
     sent to other processes. Files that appear later in a folder that was listed before are not seen.
 
     Args:
         path: The capture folder.
         texture_size: Which of several ``unwrapped_uv_<T>`` folders to use; the largest when absent.
+        krt: Calibration file to use instead of the folder's own.
 
     Raises:
         CaptureError: there is no such folder, or no KRT in it.
         FormatError: the KRT cannot be read.
     """
 
-    def __init__(self, path: str | Path, texture_size: int | None = None) -> None:
+    def __init__(self, path: str | Path, texture_size: int | None = None, *, krt: str | Path | None = None) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
             what = "this is no folder" if self.path.exists() else "there is no such folder"
             raise CaptureError(what, where=self.path, expected="a capture folder", remedy=_CONTENT)
-        if not (self.path / "KRT").exists():
+        if krt is None and not (self.path / "KRT").exists():
             raise CaptureError("this folder is no capture: it has no KRT file", where=self.path, remedy=_CONTENT)
         self._wanted_texture_size = texture_size
-        self._calibration = read_krt(self.path / "KRT")
+        self._calibration = read_krt(self.path / "KRT" if krt is None else krt)
         self._indices = {name: index for index, name in enumerate(self._calibration)}
-        self._listing = Listing()
+        self.listing = Listing()
 
     def __repr__(self) -> str:
         return f"Capture({str(self.path)!r})"
 
     def __getstate__(self) -> dict:
         state = dict(self.__dict__)
-        state["_listing"] = Listing()  # may hold millions of names; the other process lists what it needs
+        state["listing"] = Listing()  # may hold millions of names; the other process lists what it needs
         return state
 
     @property
@@ -79,7 +80,7 @@ class Capture:
     @cached_property
     def texture_sizes(self) -> tuple[int, ...]:
         """Sizes T of all ``unwrapped_uv_<T>`` folders, ascending."""
-        matches = map(TEXTURE_FOLDER.fullmatch, self._listing.folders(self.path))
+        matches = map(TEXTURE_FOLDER.fullmatch, self.listing.folders(self.path))
         return tuple(sorted(int(match[1]) for match in matches if match))
 
     @property
@@ -97,6 +98,11 @@ class Capture:
         sizes = {name: self._photo_size(name) for name in self._calibration}
         other = next((size for size in sizes.values() if size), PHOTO_SIZE)
         return {name: replace(camera, size=sizes[name] or other) for name, camera in self._calibration.items()}
+
+    @property
+    def calibrated(self) -> tuple[str, ...]:
+        """Names of the cameras in KRT order, without looking at any photo."""
+        return tuple(self._indices)
 
     def camera(self, name: str) -> Camera:
         """The camera of that name, or a :class:`CaptureError` that lists the names."""
@@ -116,9 +122,9 @@ class Capture:
 
     def _photo_size(self, camera: str) -> tuple[int, int] | None:
         photos = self.layout.photos
-        for segment in self._listing.folders(photos):
+        for segment in self.listing.folders(photos):
             folder = photos / segment / camera
-            pictures = [name for name in self._listing.files(folder) if name.endswith(IMAGE_SUFFIXES)]
+            pictures = [name for name in self.listing.files(folder) if name.endswith(IMAGE_SUFFIXES)]
             try:
                 if pictures:
                     return image_size(folder / min(pictures))
@@ -151,10 +157,10 @@ class Capture:
     @property
     def mesh_segments(self) -> tuple[str, ...]:
         """Segments that have a folder of meshes."""
-        return self._listing.folders(self.layout.meshes)
+        return self.listing.folders(self.layout.meshes)
 
     def _mesh_frames(self, segment: str) -> list[str]:
-        names = self._listing.files(self.layout.meshes / segment)
+        names = self.listing.files(self.layout.meshes / segment)
         return sorted((name[:-4] for name in names if name.endswith(".bin")), key=frame_order)
 
     def has_mesh(self, key: FrameKey) -> bool:
@@ -174,10 +180,10 @@ class Capture:
         return self._has_picture(self.layout.texture(key, camera))
 
     def _has(self, path: Path) -> bool:
-        return path.name in self._listing.files(path.parent)
+        return path.name in self.listing.files(path.parent)
 
     def _has_picture(self, path: Path) -> bool:
-        names = self._listing.files(path.parent)
+        names = self.listing.files(path.parent)
         return any(path.stem + suffix in names for suffix in IMAGE_SUFFIXES)
 
     # Content
@@ -209,7 +215,7 @@ class Capture:
         folders = [self.layout.meshes / segment for segment in self.mesh_segments] + [self.path]
         found = []
         for folder in folders:
-            names = [name for name in self._listing.files(folder) if name.endswith(".obj")]
+            names = [name for name in self.listing.files(folder) if name.endswith(".obj")]
             found += [folder / name for name in sorted(names, key=lambda n: (n != "face_topology.obj", n))[:at_most]]
             if len(found) >= at_most and folder is not self.path:
                 found = found[:at_most]
@@ -256,7 +262,7 @@ class Capture:
         """``path`` as the layout gives it, or the picture of the same name in another format when only that is there."""
         if path.is_file():
             return path
-        names = self._listing.files(path.parent)
+        names = self.listing.files(path.parent)
         return next((path.with_name(path.stem + s) for s in IMAGE_SUFFIXES if path.stem + s in names), path)
 
     @cached_property
