@@ -2,9 +2,11 @@
 
 from multiface.models.architecture import ARCHITECTURES, TEXTURE_SIZES
 from multiface.models.build import build_model
+from multiface.models.checkpoint import check_matches, load_model, load_state, save_model
 from multiface.models.info import ModelInfo
 from multiface.models.model import FaceModel, kl_divergence
 from multiface.models.output import Decoded, Output
+from multiface.models.published import save_published
 
 __all__ = [
     "ARCHITECTURES",
@@ -14,5 +16,10 @@ __all__ = [
     "ModelInfo",
     "Output",
     "build_model",
+    "check_matches",
     "kl_divergence",
+    "load_model",
+    "load_state",
+    "save_model",
+    "save_published",
 ]
