@@ -60,7 +60,9 @@ class TrainingDisplay:
         for name, index in (("training", train.index), ("test", test.index)):
             if index.skipped:
                 first = index.skipped[0]
-                self.console.print(f"left out of the {name} set: {len(index.skipped)}, the first: {first.what} ({first.reason})")
+                self.console.print(
+                    f"left out of the {name} set: {len(index.skipped)}, the first: {first.what} ({first.reason})"
+                )
 
     def updated(self, position: Position, values: dict[str, float], images_per_second: float) -> None:
         losses = f"{_losses(values)}  {images_per_second:.1f} images/s"
@@ -92,7 +94,8 @@ class TrainingDisplay:
             return
         append_training_result(trainer.folder.result, result.best, result.validation, result.train)
         self.console.print(
-            f"trained {result.iterations} updates, {result.images_per_second:.1f} images/s: {trainer.folder.model}", soft_wrap=True
+            f"trained {result.iterations} updates, {result.images_per_second:.1f} images/s: {trainer.folder.model}",
+            soft_wrap=True,
         )
 
 

@@ -62,6 +62,8 @@ def mean_prediction(step: Step, loader: BatchLoader, device: torch.device) -> Me
     for batch in loader:
         batch = batch.to(device)
         normalisation = step.normalisation
+        if batch.texture is None:
+            continue
         target, mask = normalisation.normalise_texture(batch.texture)
         vertices = normalisation.normalise_vertices(batch.vertices)[batch.frame_of_view]
         prediction = Prediction(
@@ -138,26 +140,19 @@ def _last_pass(step: Step, loader, device, optimisers, weights: losses.LossWeigh
 
 
 @torch.no_grad()
-def sample_values(step: Step, prediction: Prediction) -> dict[str, float]:
-    """Every metric of a prediction as means over its samples."""
+def sample_values(step: Step, prediction: Prediction) -> dict[str, torch.Tensor]:
+    """Every metric of a prediction: a scalar is the mean over its samples, (B,) one value per sample (NaN: nothing to see)."""
     normalisation = step.normalisation
     terms = step.terms(prediction)
-    values = {
-        "mesh": float(terms["verts"]),
-        "mesh_mm": float(
-            mesh_error_mm(
-                normalisation.denormalise_vertices(prediction.vertices),
-                normalisation.denormalise_vertices(prediction.target_vertices),
-            ).mean()
-        ),
-    }
+    shown, true = map(normalisation.denormalise_vertices, (prediction.vertices, prediction.target_vertices))
+    values = {"mesh": terms["verts"], "mesh_mm": mesh_error_mm(shown, true)}
     if prediction.target_texture is not None:
-        values["tex"] = float(terms["tex"])
-        values["tex_denorm"] = float(terms["tex"]) * float(normalisation.tex_std) ** 2
+        values["tex"] = terms["tex"]
+        values["tex_denorm"] = terms["tex"] * normalisation.tex_std**2
     if prediction.image is not None and prediction.photo is not None and prediction.covered is not None:
-        values["screen"] = float(terms["screen"])
-        shown = prediction.image.clamp(0, 1) * 255.0
-        photo = prediction.photo * 255.0
-        values["psnr"] = float(masked_psnr(shown, photo, prediction.covered).mean())
-        values["ssim"] = float(masked_ssim(shown, photo, prediction.covered).mean())
+        # As a picture file would hold it: predictions are not clamped in the losses.
+        image, photo = prediction.image.clamp(0, 1) * 255.0, prediction.photo * 255.0
+        values["screen"] = terms["screen"]
+        values["psnr"] = masked_psnr(image, photo, prediction.covered)
+        values["ssim"] = masked_ssim(image, photo, prediction.covered)
     return values

@@ -42,7 +42,9 @@ def append_training_result(
 ) -> None:
     """Append the published line of a training run: best, last validation, and window means; all normalised."""
     line = _published_line(best, validation)
-    line += f", train screen loss {_f(train, 'screen')}, train tex loss {_f(train, 'tex')}, train vert loss {_f(train, 'verts')}"
+    line += (
+        f", train screen loss {_f(train, 'screen')}, train tex loss {_f(train, 'tex')}, train vert loss {_f(train, 'verts')}"
+    )
     _append(path, line)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 from multiface import losses
 from multiface.core.errors import ArgumentError, CheckpointError
 from multiface.core.files import make_folder
-from multiface.data import Normalisation
+from multiface.data import BatchLoader, Normalisation
 from multiface.evaluate.protocols import Measurement, Pictures, adapted, frozen, mean_prediction
 from multiface.models import FaceModel, check_matches, load_model
 from multiface.train.build import choose_device
@@ -34,8 +36,8 @@ class TestRun:
     config: TestConfig
     step: Step
     data: DataSetup
-    loader: object
-    device: object
+    loader: BatchLoader
+    device: torch.device
     notes: list[str]
 
     def measure(
@@ -61,8 +63,7 @@ class TestRun:
             )
         say("mean prediction")
         results["mean"] = mean_prediction(self.step, self.loader, self.device)
-        for file, reason in dict(self.loader.skipped).items():
-            self.notes.append(f"left out: {file} ({reason})")
+        self.notes += [f"left out: {what} ({reason})" for what, reason in self.loader.skipped]
         return results
 
     def _weights(self) -> losses.LossWeights:
@@ -122,7 +123,7 @@ def model_normalisation(model: FaceModel, data: DataSetup) -> Normalisation:
             remedy="Use a model that was trained on this topology",
         )
     if model.info.statistics is not None:
-        return Normalisation.from_state(model.info.statistics)
+        return Normalisation.from_state(dict(model.info.statistics))
     return make_normalisation(data.capture, model.info.tex_size)
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from multiface.core.errors import ArgumentError
-from multiface.models import ModelInfo, build_model, load_state
+from multiface.models import ModelInfo, build_model
 from multiface.train.cameras import camera_table, table_names
 from multiface.train.config import TrainConfig
 from multiface.train.loop import Observer, Trainer
 from multiface.train.run_folder import RunFolder
 from multiface.train.setup import DataSetup, choose_texture_size, make_normalisation, open_data
 from multiface.train.step import ScreenSettings, Step
+from multiface.train.warm_start import load_weights
 
 # Options that say where and how to run, not what is trained: these may change when a run is resumed.
 FREE_ON_RESUME = frozenset(
@@ -95,7 +95,7 @@ def _model_side(config: TrainConfig, data: DataSetup, texture_size: int, device:
         n_cams=len(names),
     )
     if config.model_ckpt is not None:
-        model.load_state_dict(load_state(config.model_ckpt, model))
+        load_weights(model, config.model_ckpt, names)
     info = ModelInfo(
         arch=config.arch,
         tex_size=texture_size,
@@ -142,29 +142,8 @@ def _resumed(config: TrainConfig, folder: RunFolder) -> TrainConfig:
     kept = {name: value for name, value in stored.items() if name in now and name not in FREE_ON_RESUME}
     changed = {name: getattr(config, name) for name in FREE_ON_RESUME if now.get(name) != defaults.get(name)}
     free = {name: stored[name] for name in FREE_ON_RESUME if name in stored and name not in changed}
-    return _from_json({**kept, **free, **changed, "resume": config.resume, "result_path": folder.path})
+    return TrainConfig.from_json({**kept, **free, **changed, "resume": config.resume, "result_path": folder.path})
 
 
 def _same(left: object, right: object) -> bool:
     return list(left) == list(right) if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)) else left == right
-
-
-def _from_json(values: dict) -> TrainConfig:
-    """Options from plain values: paths and the resolution pair get their types back."""
-    paths = {
-        "data_dir",
-        "krt_dir",
-        "framelist_test",
-        "framelist_train",
-        "test_segment_config",
-        "camera_config",
-        "loss_weight_mask",
-        "result_path",
-        "model_ckpt",
-        "resume",
-    }
-    typed = {name: Path(value) if name in paths and value is not None else value for name, value in values.items()}
-    if typed.get("resolution") is not None:
-        typed["resolution"] = tuple(typed["resolution"])
-    typed["json"] = bool(typed.get("json"))
-    return TrainConfig(**typed)

@@ -5,11 +5,19 @@ Only standard-library types here, so that ``--help`` needs no PyTorch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from multiface.core.errors import ArgumentError
+
+_PATHS = {"data_dir", "krt_dir", "framelist_test", "framelist_train", "test_segment_config", "camera_config"} | {
+    "loss_weight_mask",
+    "result_path",
+    "model_ckpt",
+    "resume",
+}
 
 Architecture = Literal["base", "warp", "res", "non", "bilinear"]
 
@@ -132,6 +140,17 @@ class TrainConfig(DataOptions):
     def to_json(self) -> dict[str, Any]:
         """Plain values for the checkpoint and the run folder."""
         return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """The inverse of :meth:`to_json`; names that this version does not know are left out."""
+        typed = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        for name in _PATHS & typed.keys():
+            typed[name] = None if typed[name] is None else Path(typed[name])
+        if typed.get("resolution") is not None:
+            height, width = typed["resolution"]
+            typed["resolution"] = (int(height), int(width))
+        return cls(**typed)
 
 
 @dataclass(frozen=True, kw_only=True)

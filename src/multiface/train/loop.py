@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -139,8 +139,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the model, and the state to go on from."""
-        self.info.training = {**(self.info.training or {}), "iterations": self.position.iteration}
-        save_model(self.folder.model, self.step.model, self.info)
+        save_model(self.folder.model, self.step.model, self._info())
         parts = {
             "model": self.step.model.state_dict(),
             "optimisation": self.optimisation.state(),
@@ -151,10 +150,13 @@ class Trainer:
         }
         save_state(self.folder.state, parts, self.position)
 
+    def _info(self) -> ModelInfo:
+        return replace(self.info, training={**(self.info.training or {}), "iterations": self.position.iteration})
+
     def _batches(self) -> Iterator[Batch]:
         """Batches epoch after epoch, from where the position says; the schedule acts after each whole epoch."""
         while self.position.epoch < self.config.epochs and not self._finished():
-            self.train_loader.set_epoch(self.position.epoch, skip_batches=self.position.batches)
+            self.train_loader.set_epoch(self.position.epoch, start=self.position.batches)
             for batch in self.train_loader:
                 # Counted before it is used: an interrupt leaves this generator suspended at the yield.
                 self.position.batches += 1
@@ -232,7 +234,7 @@ class Trainer:
         log.add("val", self.position.iteration, values)
         log.flush()
         if best:
-            save_model(self.folder.best_model, self.step.model, self.info)
+            save_model(self.folder.best_model, self.step.model, self._info())
         self.observer.validated(self.position.iteration, values, best)
 
     @property
@@ -241,7 +243,9 @@ class Trainer:
         return self._images / self._seconds if self._seconds else 0.0
 
     def _means(self) -> dict[str, float]:
-        return {name: sum(v[name] for v in self._window) / len(self._window) for name in self._window[0]} if self._window else {}
+        return (
+            {name: sum(v[name] for v in self._window) / len(self._window) for name in self._window[0]} if self._window else {}
+        )
 
     def _result(self, interrupted: bool) -> TrainResult:
         return TrainResult(
@@ -256,5 +260,5 @@ class Trainer:
 
 
 def _describe(batch: Batch) -> str:
-    views = [f"{batch.keys[int(f)]} camera {camera}" for f, camera in zip(batch.frame_of_view, batch.cameras)]
+    views = [f"{key} camera {camera}" for key, camera in zip(batch.view_keys, batch.cameras)]
     return ", ".join(views[:4]) + (f" and {len(views) - 4} more" if len(views) > 4 else "")

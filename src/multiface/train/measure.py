@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 import torch
@@ -13,21 +13,33 @@ from multiface.train.step import Step
 
 
 class SampleMean:
-    """Means of named values, weighted by the number of samples that each stands for."""
+    """Means of named values over samples, every sample counting once however the samples were split into batches."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
         self.samples = 0
 
-    def add(self, values: dict[str, float], samples: int) -> None:
-        """Add mean values over ``samples`` samples."""
+    def add(self, values: Mapping[str, torch.Tensor], samples: int) -> None:
+        """Add the values of a batch of ``samples`` samples.
+
+        Args:
+            values: A scalar stands for the mean over the batch; a tensor (samples,) holds one value for each, of which
+                NaN (nothing to measure in that sample) is left out.
+            samples: How many samples the batch has.
+        """
         for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value * samples
+            each = (
+                value.detach().to("cpu", torch.float64).expand(samples) if value.dim() == 0 else value.detach().cpu().double()
+            )
+            there = each[~each.isnan()] if value.dim() else each
+            self._sums[name] = self._sums.get(name, 0.0) + float(there.sum())
+            self._counts[name] = self._counts.get(name, 0) + len(there)
         self.samples += samples
 
     def means(self) -> dict[str, float]:
-        """The means; empty when nothing was added."""
-        return {name: total / self.samples for name, total in self._sums.items()} if self.samples else {}
+        """The mean of each name; NaN for one that never had a value, empty when nothing was added."""
+        return {name: self._sums[name] / count if count else float("nan") for name, count in self._counts.items()}
 
 
 def floats(terms: dict[str, torch.Tensor]) -> dict[str, float]:
@@ -42,7 +54,7 @@ def mean_terms(step: Step, batches: Iterable[Batch], device: torch.device, *, re
     mean = SampleMean()
     for batch in islice(batches, limit):
         prediction = step.predict(batch.to(device), sample=False, render=render)
-        mean.add(floats(step.terms(prediction)), len(batch))
+        mean.add(step.terms(prediction), len(batch))
     return mean
 
 

@@ -17,13 +17,14 @@ from multiface.data import (
     Normalisation,
     SampleIndex,
     build_index,
+    check_test_segments,
     load_camera_split,
     read_test_segments,
+    require_samples,
 )
 from multiface.geometry import Topology, flip_rows
+from multiface.models import TEXTURE_SIZES
 from multiface.train.config import DataOptions
-
-TEXTURE_SIZES = (256, 512, 1024, 2048)
 
 
 @dataclass
@@ -59,18 +60,15 @@ class DataSetup:
             exclude=self.prefixes,
             need_photo=self.picture_size is not None,
         )
-        return self._not_empty(index, "training", f"segments that begin with none of {_listed(self.prefixes)}")
+        return require_samples(index, "training")
 
     def test_index(self) -> SampleIndex:
         """Samples of the test segments, over the test cameras."""
-        index = build_index(
-            self.capture,
-            self._frames(self.options.framelist_test),
-            self.split.test,
-            only=self.prefixes,
-            need_photo=self.picture_size is not None,
-        )
-        return self._not_empty(index, "test", f"segments that begin with one of {_listed(self.prefixes)}")
+        frames = self._frames(self.options.framelist_test)
+        where = self.options.test_segment_config or self.capture.path
+        check_test_segments(self.prefixes, [key.segment for key in frames], where=where)
+        index = build_index(self.capture, frames, self.split.test, only=self.prefixes, need_photo=self.picture_size is not None)
+        return require_samples(index, "testing", prefixes=self.prefixes)
 
     def loader(
         self, index: SampleIndex, batch_size: int, *, shuffle: bool, seed: int = 0, views_per_frame: int = 1
@@ -91,19 +89,6 @@ class DataSetup:
 
     def _frames(self, path: Path | None) -> Sequence[FrameKey]:
         return self.capture.frames if path is None else read_frame_list(path)
-
-    def _not_empty(self, index: SampleIndex, what: str, wanted: str) -> SampleIndex:
-        if index.samples:
-            return index
-        segments = ", ".join(list(self.capture.segments)[:8]) or "none"
-        reasons = f"; {len(index.skipped)} left out, the first since {index.skipped[0].reason}" if index.skipped else ""
-        raise CaptureError(
-            f"the {what} set is empty",
-            where=self.capture.path,
-            expected=wanted,
-            found=f"segments {segments}{reasons}",
-            remedy="Check --test_segment_config, the frame lists and `multiface inspect`",
-        )
 
 
 def open_data(options: DataOptions, *, photos: bool) -> DataSetup:

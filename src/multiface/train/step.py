@@ -6,6 +6,7 @@ Training, testing and showing all go through :class:`Step`, so that they measure
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -26,7 +27,7 @@ class ScreenSettings:
         detach_weight: Whether the rendered weight passes no gradient to the mesh (published: it does).
     """
 
-    interpolation: str = "affine"
+    interpolation: Literal["affine", "perspective"] = "affine"
     weight: torch.Tensor | None = None
     detach_weight: bool = False
 
@@ -142,22 +143,19 @@ class Step:
         size = (photo.shape[1], photo.shape[2])
         vertices = self.normalisation.denormalise_vertices(prediction.vertices)
         texture = self.normalisation.denormalise_texture(prediction.texture) / 255.0
-        weight = self.screen.weight
+        interpolation = self.screen.interpolation
+        weight = None if self.screen.weight is None else self.screen.weight.expand(len(texture), -1, -1, -1)
         # One pass renders picture and weight together when their texel grids agree.
         together = weight is not None and weight.shape[-2:] == texture.shape[-2:]
-        if together:
-            texture = torch.cat([texture, weight.expand(len(texture), -1, -1, -1)], dim=1)
-        shown = render_mesh(vertices, projection, self.topology, texture, size, interpolation=self.screen.interpolation)
+        channels = torch.cat([texture, weight], dim=1) if weight is not None and together else texture
+        shown = render_mesh(vertices, projection, self.topology, channels, size, interpolation=interpolation)
         covered = shown.triangle >= 0
         if weight is None:
             rendered_weight = covered[:, None].to(texture.dtype)
         elif together:
             rendered_weight = shown.image[:, 3:]
         else:
-            expanded = weight.expand(len(texture), -1, -1, -1)
-            rendered_weight = render_mesh(
-                vertices, projection, self.topology, expanded, size, interpolation=self.screen.interpolation
-            ).image
+            rendered_weight = render_mesh(vertices, projection, self.topology, weight, size, interpolation=interpolation).image
         prediction.image = shown.image[:, :3]
         prediction.weight = rendered_weight.detach() if self.screen.detach_weight else rendered_weight
         prediction.covered = covered
