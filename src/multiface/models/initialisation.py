@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from multiface.models.colour import ColourCorrection
-from multiface.models.layers import SLOPE, NormalisedConv, NormalisedLinear, TransposedConv, UpsamplingUnit
+from multiface.models.layers import (
+    SLOPE,
+    NormalisedConv,
+    NormalisedLinear,
+    TransposedConv,
+    UpsamplingUnit,
+    frobenius_norm,
+)
 
 if TYPE_CHECKING:
     from multiface.models.model import FaceModel
@@ -55,7 +62,7 @@ def _initialise_module(module: nn.Module, alpha: float) -> None:
         module.bias_anchor.zero_()
         module.bias.zero_()
     if isinstance(module, (NormalisedLinear, NormalisedConv, TransposedConv)):
-        module.g.copy_(torch.linalg.vector_norm(module.weight).expand_as(module.g))
+        module.g.copy_(frobenius_norm(module.weight).expand_as(module.g))
 
 
 def _repeat_cells(kernel: Tensor) -> Tensor:

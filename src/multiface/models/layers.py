@@ -20,10 +20,15 @@ def leaky_relu_(x: Tensor) -> Tensor:
     return F.leaky_relu_(x, SLOPE)
 
 
+def frobenius_norm(weight: Tensor) -> Tensor:
+    """Scalar: square root of the sum of squares of all entries."""
+    # Row by row: on a CPU the norm of millions of entries at once loses four digits in float32.
+    return torch.linalg.vector_norm(torch.linalg.vector_norm(weight.flatten(1), dim=1))
+
+
 def gain_over_norm(weight: Tensor, g: Tensor) -> Tensor:
     """(out,) factor that turns ``weight`` into the weight in effect: ``g / ||weight||``."""
-    # Row by row: on a CPU the norm of millions of entries at once loses four digits in float32.
-    return g / torch.linalg.vector_norm(torch.linalg.vector_norm(weight.flatten(1), dim=1))
+    return g / frobenius_norm(weight)
 
 
 class NormalisedLinear(nn.Module):
