@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,13 @@ def read_pickled_tensors(path: Path) -> dict[str, Tensor]:
         CheckpointError: damaged, not such a file, something else than tensors in it, or tensors that claim to be larger
             than the file.
     """
-    if zipfile.is_zipfile(path):
-        _check_archive(path)
+    with path.open("rb") as file:
+        if file.read(len(ZIP_SIGNATURE)) == ZIP_SIGNATURE:
+            _check_archive(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about old or odd pickles: either they can be read or they are refused
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile pickle can fail in any way; none of them may become a traceback
         raise CheckpointError(
             "cannot be read as weights",
