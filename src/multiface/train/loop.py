@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -227,6 +228,14 @@ class Trainer:
             colour_optimiser=self.optimisation.colour,
             learning_rate=self.config.lr,
         )
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            raise DivergenceError(
+                "the validation loss is no longer a finite number",
+                where=f"iteration {self.position.iteration}",
+                found=", ".join(bad),
+                remedy=f"Lower --lr; {self._kept()}",
+            )
         key = "screen" if self.weights.screen > 0 else "tex"
         best = bool(values) and values[key] < self._best.get(key, float("inf"))
         self._best = {name: min(value, self._best.get(name, float("inf"))) for name, value in values.items()}
