@@ -1,0 +1,41 @@
+"""Pictures inside a page: compressed and written into the HTML itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+
+from multiface.core.errors import ArgumentError
+from multiface.show.panels import fit_width
+
+TYPES = {"webp": "image/webp", "jpeg": "image/jpeg", "png": "image/png"}
+
+
+def picture_uri(picture: np.ndarray, *, kind: str = "webp", quality: int = 86, max_width: int = 1600) -> str:
+    """``data:`` address of a picture.
+
+    Args:
+        picture: uint8 (H, W, 3), display colours.
+        kind: ``"webp"`` (JPEG where Pillow was built without it), ``"jpeg"`` or ``"png"`` (exact).
+        quality: Of the lossy kinds, 1..100.
+        max_width: Wider pictures are scaled down to this many pixels.
+    """
+    from PIL import Image, features
+
+    if kind not in TYPES:
+        raise ArgumentError("unknown kind of picture", expected=", ".join(TYPES), found=kind)
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
+        raise ArgumentError("not a picture", expected="uint8 (H, W, 3)", found=f"{picture.dtype} {picture.shape}")
+    if kind == "webp" and not features.check("webp"):
+        kind = "jpeg"
+    buffer = io.BytesIO()
+    options = {} if kind == "png" else {"quality": quality}
+    Image.fromarray(np.ascontiguousarray(fit_width(picture, max_width))).save(buffer, kind, **options)
+    return data_uri(buffer.getvalue(), TYPES[kind])
+
+
+def data_uri(data: bytes, media_type: str) -> str:
+    """``data:`` address of any bytes."""
+    return f"data:{media_type};base64,{base64.b64encode(data).decode('ascii')}"
