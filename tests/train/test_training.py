@@ -154,7 +154,9 @@ def _spoil_after(iteration: int):
     return act
 
 
-def test_a_truncated_texture_is_left_out_named_and_counted(config: TrainConfig, trainable_capture: Path, tmp_path: Path) -> None:
+def test_a_truncated_texture_is_left_out_named_and_counted(
+    config: TrainConfig, trainable_capture: Path, tmp_path: Path
+) -> None:
     root = tmp_path / "broken"
     shutil.copytree(trainable_capture, root)
     victim = sorted(root.glob("unwrapped_uv_256/E001*/4*/*.png"))[0]
