@@ -125,7 +125,8 @@ def test_result_txt_has_the_published_lines(config: TestConfig, tmp_path: Path) 
     append_training_result(tmp_path / "train.txt", {"tex": 1, "verts": 2, "screen": 3}, {"tex": 4, "verts": 5, "screen": 6}, {})
     assert (tmp_path / "train.txt").read_text() == (
         "\nBest screen loss 3.000000, best tex loss 1.000000,  best vert loss 2.000000, "
-        "screen loss 6.000000, tex loss 4.000000, vert_loss 5.000000, train screen loss nan, train tex loss nan, train vert loss nan"
+        "screen loss 6.000000, tex loss 4.000000, vert_loss 5.000000, "
+        "train screen loss nan, train tex loss nan, train vert loss nan"
     )
     append_test_result(tmp_path / "test.txt", result, "frozen")
     label, line = (tmp_path / "test.txt").read_text().splitlines()[1:]
