@@ -51,9 +51,8 @@ def read_image(path: str | Path) -> np.ndarray:
     data = read_bytes(path, limit=_LIMIT, kind="image")
     try:
         with _open(io.BytesIO(data), path) as image:
-            if image.format == "PNG":  # decoding alone stops at the last row and never looks at checksums
-                image.verify()
-        with _open(io.BytesIO(data), path) as image:
+            if image.format == "PNG":  # decoding stops at the last row and never looks at checksums
+                _check_chunks(data)
             image.load()
             return np.array(_as_rgb(image, path), np.uint8)
     except _PILLOW_ERRORS as error:
@@ -115,6 +114,19 @@ def _known_formats() -> tuple[str, ...]:
     """Those of ``_FORMATS`` that this Pillow can read; no others are ever tried, some of them start programs."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _check_chunks(data: bytes) -> None:
+    """Every chunk of a PNG must be there, to the last one, with the right checksum."""
+    position, kind = 8, b""
+    while kind != b"IEND":
+        kind = data[position + 4 : position + 8]
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        if len(kind) < 4 or end > len(data):
+            raise OSError(f"the file ends after {len(data):,} bytes, before the picture does")
+        if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
+            raise OSError(f"wrong checksum in the part from byte {position:,} to {end:,}")
+        position = end
 
 
 def _as_rgb(image: Image.Image, path: str | Path) -> Image.Image:
