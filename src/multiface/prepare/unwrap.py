@@ -19,7 +19,10 @@ MIN_COSINE = 0.15
 """Texels whose normal makes a smaller cosine with the direction to the camera are left out (seen at more than 81 degrees)."""
 
 DEPTH_TOLERANCE = 1.0
-"""Millimetres by which a texel may lie behind the nearest surface and still count as that surface."""
+"""Millimetres by which a texel's depth may differ from that of the nearest surface and still count as that surface."""
+
+ROUNDING = 0.01
+"""Pixels by which a texel may lie beyond the outermost pixel centres, and weight up to which a pixel is not looked at."""
 
 _RASTERIZER = threading.Lock()  # Numba's simplest threading layer does not survive being entered by two threads
 
@@ -34,9 +37,10 @@ def unwrap_photo(
 ) -> np.ndarray:
     """Texture that ``photo`` shows of a mesh.
 
-    A texel is seen where its four nearest pixels are inside the picture and on the mesh, where nothing lies before it in
-    any of them (a depth test that allows ``depth_tolerance`` and the surface's own slope over a pixel and a half), and where
-    it faces the camera. Photos much finer than the texture are averaged down first, so that the texture is not aliased.
+    A texel is seen where it faces the camera and where all the pixels that its colour is interpolated from (up to four) are
+    inside the picture and show the mesh at its depth, give or take ``depth_tolerance`` and the surface's own slope over a
+    pixel and a half. So neither what hides it nor what shows beside it, behind a silhouette, gets into its colour. Photos
+    much finer than the texture are averaged down first, so that the texture is not aliased.
 
     Args:
         surface: The mesh at every texel, from :meth:`UvMap.surface`.
@@ -183,22 +187,24 @@ def _sample(triangle, position, normal, projection, center, photo, depth, limits
             if q[2] <= 0.0:
                 continue
             u, v = q[0] / q[2] - 0.5, q[1] / q[2] - 0.5
-            if not (0.0 <= u <= width - 1 and 0.0 <= v <= height - 1):
+            if not (-ROUNDING <= u <= width - 1 + ROUNDING and -ROUNDING <= v <= height - 1 + ROUNDING):
                 continue
+            u, v = min(max(u, 0.0), width - 1.0), min(max(v, 0.0), height - 1.0)
             tangent = np.sqrt(max(0.0, 1.0 - cosine * cosine)) / cosine
-            nearest_allowed = q[2] - depth_tolerance - slope_pixels * q[2] * tangent
+            tolerance = depth_tolerance + slope_pixels * q[2] * tangent
             j, i = min(int(u), width - 2), min(int(v), height - 2)
-            if _all_at_least(depth, i, j, nearest_allowed):
+            if _is_nearest(depth, i, j, v - i, u - j, q[2], tolerance):
                 _bilinear(photo, i, j, v - i, u - j, out[size - 1 - row, column])
     return out
 
 
 @numba.njit(cache=True, nogil=True)
-def _all_at_least(depth, i, j, nearest_allowed):
+def _is_nearest(depth, i, j, fv, fu, z, tolerance):
+    """Whether the nearest surface is at depth ``z`` in each of the four pixels that take part in the interpolation."""
     for di in range(2):
         for dj in range(2):
-            d = depth[i + di, j + dj]
-            if d <= 0.0 or d < nearest_allowed:
+            weight = (fv if di else 1.0 - fv) * (fu if dj else 1.0 - fu)
+            if weight > ROUNDING and not abs(depth[i + di, j + dj] - z) <= tolerance:
                 return False
     return True
 

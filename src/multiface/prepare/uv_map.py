@@ -93,7 +93,7 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     doubled_area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(doubled_area, axis=1).sum() / 2
     volume = ((corners[:, 0] - corners.mean(axis=(0, 1))) * doubled_area).sum() / 6
-    if volume < -1e-3 * area**1.5:
+    if volume < -0.02 * area**1.5:  # a sphere has 0.094, heads half of that
         doubled_area = -doubled_area
     normals = np.stack(
         [np.bincount(faces.ravel(), np.repeat(doubled_area[:, axis], 3), len(vertices)) for axis in range(3)], axis=1
