@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import weakref
-
 import numpy as np
 import torch
-from torch.utils.weak import WeakIdKeyDictionary
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from multiface.core.errors import ArgumentError
 from multiface.render.rules import INTERPOLATIONS
@@ -15,7 +13,7 @@ LARGEST_SIDE = 32768
 _PRECISE = (torch.float32, torch.float64)
 _COLOUR = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
-_index_ranges: WeakIdKeyDictionary = WeakIdKeyDictionary(ref_type=weakref.ref)
+_index_ranges = WeakTensorKeyDictionary()
 
 
 def check_scene(vertices, projection, size, interpolation) -> tuple[torch.Tensor, torch.Tensor, tuple[int, int], bool]:
@@ -90,14 +88,22 @@ def check_faces(faces, n_vertices: int, device: torch.device) -> torch.Tensor:
     """
     tensor = torch.from_numpy(faces.copy()) if isinstance(faces, np.ndarray) else faces
     check_tensor(tensor, "faces", "(F, 3)", (torch.int32, torch.int64))
-    version, low, high = _index_ranges.get(tensor, (None, 0, 0))
-    if version != tensor._version:
-        low, high = (int(tensor.min()), int(tensor.max())) if tensor.numel() else (0, -1)
-        _index_ranges[tensor] = (tensor._version, low, high)
+    low, high = _index_range(tensor)
     if low < 0:
         raise ArgumentError("faces hold a negative vertex index", found=low)
     check_vertex_count(high + 1, n_vertices)
     return tensor.to(device=device, dtype=torch.int32).contiguous()
+
+
+def _index_range(faces: torch.Tensor) -> tuple[int, int]:
+    if faces.numel() == 0:
+        return 0, -1
+    version = None if faces.is_inference() else faces._version
+    known = _index_ranges.get(faces)
+    if known is None or version is None or known[0] != version:
+        known = (version, int(faces.min()), int(faces.max()))
+        _index_ranges[faces] = known
+    return known[1], known[2]
 
 
 def check_vertex_count(needed: int, n_vertices: int) -> None:

@@ -1,7 +1,7 @@
 """Running kernels on several cores.
 
 Kernels release the interpreter lock, so plain threads do. Unlike Numba's own parallel loops these may be used from several
-threads at once whatever threading layer is installed, survive a fork, and compile in a fraction of the time.
+threads at once whatever threading layer is installed, start afresh after a fork, and compile in a fraction of the time.
 """
 
 from __future__ import annotations
