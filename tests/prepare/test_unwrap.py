@@ -7,13 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_capture import arc_cameras, dome, grid_topology, head_pose
 
 from multiface.core.errors import ArgumentError
 from multiface.geometry import Topology, flip_rows, projection_matrix
 from multiface.prepare import UvMap, unwrap_frame, unwrap_photo, view_cosine
 from multiface.prepare.unwrap import camera_center
 from multiface.render import render_mesh
+from small_capture import arc_cameras, dome, grid_topology, head_pose
 
 DEPTH = 1000.0
 STRAIGHT = np.array([[DEPTH, 0, 0, 0], [0, DEPTH, 0, 0], [0, 0, 1, 0]])

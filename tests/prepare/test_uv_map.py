@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_capture import dome, grid_topology
 
 from multiface.core.errors import ArgumentError
 from multiface.geometry import Topology, texel_centres
 from multiface.prepare import UvMap
 from multiface.prepare.uv_map import vertex_normals
+from small_capture import dome, grid_topology
 
 TETRAHEDRON = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
 OUTWARD = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])

@@ -79,13 +79,13 @@ class _Progress:
         self._task = self._progress.add_task("unwrapping frames", total=None)
 
     def __enter__(self) -> _Progress:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def update(self, done: int, total: int) -> None:
+        self._progress.start()
         self._progress.update(self._task, completed=done, total=total)
 
 

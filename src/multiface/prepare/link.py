@@ -26,9 +26,10 @@ def link_capture(source: str | Path, out: str | Path, *, copy: bool = False) -> 
         CaptureError: ``source`` has no KRT, or ``out`` already holds parts of another capture.
         StorageError: ``out`` cannot be written to, or the system allows no links.
     """
-    source, out = Path(source), make_folder(out)
+    source, out = Path(source), Path(out)
     if not (source / "KRT").is_file():
-        raise CaptureError("this folder is no capture: it has no KRT file", where=source)
+        raise CaptureError("there is no capture here: no KRT file", where=source)
+    make_folder(out)
     if source.resolve() == out.resolve():
         return
     names = [name for name in _PARTS if (source / name).exists()] + sorted(path.name for path in source.glob("*.obj"))
