@@ -70,23 +70,28 @@ def main(argv: list[str]) -> int:
 
 
 class _Progress:
-    """A progress bar on stderr that appears with the first frame."""
+    """A progress bar on stderr that appears with the first frame; nothing where stderr is no terminal."""
 
     def __init__(self) -> None:
         from rich.progress import Progress
 
-        self._progress = Progress(console=console(), transient=True)
-        self._task = self._progress.add_task("unwrapping frames", total=None)
+        out = console()
+        self._progress = Progress(console=out, transient=True) if out.is_terminal else None
 
     def __enter__(self) -> _Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        if self._progress is not None:
+            self._progress.stop()
 
     def update(self, done: int, total: int) -> None:
-        self._progress.start()
-        self._progress.update(self._task, completed=done, total=total)
+        if self._progress is None:
+            return
+        if not self._progress.tasks:
+            self._progress.add_task("unwrapping frames")
+            self._progress.start()
+        self._progress.update(self._progress.tasks[0].id, completed=done, total=total)
 
 
 def _print_report(report, at_most: int = 10) -> None:
