@@ -78,11 +78,11 @@ def _facts(report: InspectionReport) -> Iterator[str]:
     for name in ("photos", "textures"):
         sizes = report.sizes.get(name, {})
         text = ", ".join(f"{n:,} of {w} x {h}" for (h, w), n in sorted(sizes.items(), key=lambda item: -item[1])[:4])
-        yield f"  {name}: {text or 'none'}"
+        yield f"  {name}: {text + ' (width x height)' if text else 'none'}"
     yield f"  meshes: {report.sizes.get('vertices', 'no')} vertices, {report.sizes.get('triangles', 'no')} triangles"
     if report.audio:
         seconds = sum(sound["seconds"] for sound in report.audio.values())
-        yield f"  audio: {len(report.audio)} files, {seconds:.1f} s"
+        yield f"  audio: {seconds:.1f} s in {len(report.audio)} segments"
     if report.gaps:
         yield f"  gaps in frame numbers: {len(report.gaps)}, {sum(gap.missing for gap in report.gaps)} frames left out"
 

@@ -18,11 +18,11 @@ def to_head(head_pose: np.ndarray, points: np.ndarray) -> np.ndarray:
 def view_direction(camera_center: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
     """(3,) float32 unit vector in head space from the head origin to the camera centre (world, mm).
 
-    A camera exactly at the head origin has no direction; the face's own axis (0, 0, 1) stands in for it.
+    A camera at the head origin has no direction; the face's own axis (0, 0, 1) stands in for it.
     """
     d = to_head(np.asarray(head_pose, np.float64), np.asarray(camera_center, np.float64))
     length = float(np.linalg.norm(d))
-    if length == 0.0:
+    if length < 1e-12:  # mm; below that the squares underflow and the quotient is no unit vector any more
         return np.array([0.0, 0.0, 1.0], np.float32)
     return (d / length).astype(np.float32)
 

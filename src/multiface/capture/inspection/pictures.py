@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from multiface.capture.capture import Capture
 from multiface.capture.image import IMAGE_SUFFIXES, image_size, read_image
-from multiface.capture.inspection.parallel import map_in_threads
 from multiface.capture.inspection.report import InspectionReport
 from multiface.core.errors import CaptureError, FormatError, MultifaceError
+from multiface.core.parallel import default_workers, ordered_map
 
 _PNG_END = b"IEND\xaeB`\x82"
 _ENDING = 1024  # bytes; a little may follow the end of a PNG
@@ -44,7 +44,8 @@ def check_pictures(capture: Capture, report: InspectionReport, step: Callable[[i
     """Note pictures that cannot be read, textures that are not T x T, and photos unlike the others of their camera."""
     photos: dict[str, dict[tuple[int, int], _Files]] = defaultdict(lambda: defaultdict(_Files))
     totals: dict[str, Counter[tuple[int, int]]] = {"photos": Counter(), "textures": Counter()}
-    for picture, size, error in map_in_threads(partial(_look, quick=report.quick), list_pictures(capture)):
+    looked = ordered_map(partial(_look, quick=report.quick), list_pictures(capture), workers=default_workers(at_most=32))
+    for picture, size, error in looked:
         step(1)
         if size is None:
             report.add(picture.path, error or "image cannot be read")
