@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Tests must not depend on how fast or busy the machine is.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -17,6 +22,16 @@ def shared() -> Path:
     if not (folder / "real" / "KRT").is_file():
         pytest.skip(f"no real capture assets at {folder} (set MULTIFACE_SHARED to where they are)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_capture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny whole capture with nothing wrong. Read only: copy it to break it (copying is faster than writing)."""
+    from small_capture import write_small_capture
+
+    root = tmp_path_factory.mktemp("captures") / "m--20200101--0000--42--GHS"
+    write_small_capture(root)
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from multiface.capture import Capture
-from small_capture import write_small_capture
 
 
 @pytest.fixture
-def capture(tmp_path: Path) -> Capture:
+def capture(small_capture_folder: Path, tmp_path: Path) -> Capture:
     """A small whole capture that the test may damage."""
-    return write_small_capture(tmp_path / "m--20200101--0000--42--GHS")
+    return Capture(shutil.copytree(small_capture_folder, tmp_path / small_capture_folder.name))
 
 
 @pytest.fixture(scope="session")

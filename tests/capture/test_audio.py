@@ -13,7 +13,7 @@ from multiface.capture import read_audio, write_audio
 from multiface.core.errors import ArgumentError, CaptureError, FormatError
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays(np.int16, st.tuples(st.integers(0, 30), st.integers(1, 3))), st.sampled_from([8000, 44100, 48000]))
 def test_what_is_written_reads_back(scratch: Path, samples: np.ndarray, rate: int) -> None:
     write_audio(scratch / "x.wav", samples, rate)
@@ -44,7 +44,7 @@ def test_a_single_channel_may_come_flat(tmp_path: Path) -> None:
     assert read_audio(tmp_path / "x.wav")[0].shape == (5, 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 243))
 def test_truncation_is_noticed(scratch: Path, length: int) -> None:
     write_audio(scratch / "x.wav", np.arange(100, dtype=np.int16), 8000)  # 244 bytes

@@ -18,7 +18,7 @@ def write(folder: Path, content: str | bytes) -> Path:
     return path
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=20))
 def test_what_is_written_reads_back(scratch: Path, frames: list[tuple[str, str]]) -> None:
     keys = [FrameKey(*pair) for pair in frames]

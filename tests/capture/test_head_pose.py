@@ -12,7 +12,7 @@ from multiface.capture import read_head_pose, write_head_pose
 from multiface.core.errors import ArgumentError, FormatError
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays(np.float64, (3, 4), elements=st.floats(allow_nan=False, allow_infinity=False)))
 def test_what_is_written_reads_back_exactly(scratch: Path, pose: np.ndarray) -> None:
     write_head_pose(scratch / "x_transform.txt", pose)

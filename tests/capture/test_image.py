@@ -38,7 +38,7 @@ def empty_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(arrays(np.uint8, sizes), st.integers(0, 9))
 def test_what_is_written_reads_back(scratch: Path, pixels: np.ndarray, compression: int) -> None:
     write_image(scratch / "x.png", pixels, compression)
@@ -52,7 +52,7 @@ def test_same_pixels_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0, 1, exclude_max=True))
 def test_no_beginning_of_a_png_is_taken_for_the_whole(scratch: Path, part: float) -> None:
     whole = png()
@@ -61,7 +61,7 @@ def test_no_beginning_of_a_png_is_taken_for_the_whole(scratch: Path, part: float
         read_image(scratch / "cut.png")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 8 * len(png()) - 1))
 def test_no_flipped_bit_goes_unnoticed(scratch: Path, bit: int) -> None:
     data = bytearray(png())

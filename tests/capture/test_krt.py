@@ -42,7 +42,7 @@ def write(folder: Path, content: str | bytes) -> Path:
     return path
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cameras())
 def test_what_is_written_reads_back_exactly(scratch: Path, written: list[Camera]) -> None:
     write_krt(scratch / "KRT", written)

@@ -32,7 +32,7 @@ def meshes(draw) -> tuple[np.ndarray, Topology]:
     return vertices, Topology(faces=faces, uvs=uvs, uv_faces=uv_faces)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(meshes())
 def test_what_is_written_reads_back_exactly(scratch: Path, mesh: tuple[np.ndarray, Topology]) -> None:
     vertices, topology = mesh

@@ -12,7 +12,7 @@ from multiface.capture import Capture, CaptureLayout, Statistics, read_scalar, r
 from multiface.core.errors import ArgumentError, CaptureError, FormatError
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_reads_back_exactly(scratch: Path, value: float) -> None:
     write_scalar(scratch / "x.txt", value)

@@ -14,7 +14,7 @@ from multiface.core.errors import ArgumentError, CaptureError, FormatError
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.float32, st.tuples(st.integers(1, 30), st.just(3)), elements=finite))
 def test_what_is_written_reads_back(scratch: Path, vertices: np.ndarray) -> None:
     write_vertices(scratch / "x.bin", vertices)

@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from multiface.capture import Capture
 from multiface.cli import run
-from small_capture import SEGMENTS, write_small_capture
+from small_capture import SEGMENTS
 
 
 @pytest.fixture
-def capture(tmp_path: Path) -> Capture:
-    return write_small_capture(tmp_path / "m--20200101--0000--42--GHS")
+def capture(small_capture_folder: Path, tmp_path: Path) -> Capture:
+    return Capture(shutil.copytree(small_capture_folder, tmp_path / small_capture_folder.name))
 
 
 def break_photo(capture: Capture) -> str:
