@@ -6,12 +6,9 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from multiface.core.errors import ArgumentError
 from multiface.evaluate.metrics import (
-    SampleAccumulator,
     masked_mse,
     masked_psnr,
     masked_ssim,
@@ -128,26 +125,3 @@ def test_mesh_errors_are_distances_in_millimetres():
     assert mesh_error_mm(prediction, target, select=torch.zeros(4, dtype=torch.bool)).isnan().all()
     with pytest.raises(ArgumentError, match="vertices"):
         mesh_error_mm(prediction, target[:, :3])
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.floats(-1e3, 1e3, width=32), min_size=1, max_size=30), st.integers(1, 7))
-def test_the_mean_does_not_depend_on_batches(values, size):
-    batched, merged = SampleAccumulator(), SampleAccumulator()
-    for start in range(0, len(values), size):
-        part = SampleAccumulator()
-        part.add(error=torch.tensor(values[start : start + size]))
-        batched.add(error=torch.tensor(values[start : start + size]))
-        merged.merge(part)
-    wanted = math.fsum(values) / len(values)
-    assert batched.means()["error"] == pytest.approx(wanted, abs=1e-9)
-    assert merged.means() == pytest.approx(batched.means()) and merged.counts == {"error": len(values)}
-
-
-def test_samples_without_a_value_are_left_out_and_counted():
-    accumulator = SampleAccumulator()
-    accumulator.add(psnr=torch.tensor([30.0, math.nan, 20.0]), mesh=torch.tensor([1.0, 2.0, 3.0]))
-    accumulator.add(ssim=torch.tensor([math.nan]))
-    means = accumulator.means()
-    assert means["psnr"] == 25.0 and means["mesh"] == 2.0 and math.isnan(means["ssim"])
-    assert accumulator.missing == {"psnr": 1, "mesh": 0, "ssim": 1}

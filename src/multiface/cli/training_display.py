@@ -55,10 +55,11 @@ class TrainingDisplay:
         self._progress.update(self._task, total=total, completed=trainer.position.iteration)
         self.console.print(
             f"{config.arch}, texture {config.tex_size}, latent {config.nlatent}, on {trainer.device}: "
-            f"{len(train.index.samples)} training and {len(test.index.samples)} test samples, {total} updates"
+            f"{len(train.index)} training and {len(test.index) if test else 'no'} test samples, {total} updates",
+            soft_wrap=True,
         )
-        for name, index in (("training", train.index), ("test", test.index)):
-            if index.skipped:
+        for name, index in (("training", train.index), ("test", test.index if test else None)):
+            if index is not None and index.skipped:
                 first = index.skipped[0]
                 self.console.print(
                     f"left out of the {name} set: {len(index.skipped)}, the first: {first.what} ({first.reason})"

@@ -2,7 +2,7 @@
 
 Pictures are linear camera units 0..255 (never display colours), values are used as they are: clamp a prediction first if it
 may leave that range. A metric inside a mask depends on nothing outside the mask. A sample whose mask is empty has no
-error: its value is NaN, and :class:`SampleAccumulator` leaves it out and counts it.
+error: its value is NaN, and :class:`multiface.train.measure.SampleMean` leaves it out.
 """
 
 from __future__ import annotations
@@ -96,39 +96,6 @@ def mesh_error_mm(prediction: torch.Tensor, target: torch.Tensor, *, select: tor
 def mesh_error_rms_mm(prediction: torch.Tensor, target: torch.Tensor, *, select: torch.Tensor | None = None) -> torch.Tensor:
     """Root of the mean squared vertex distance, (B,) millimetres; arguments as in :func:`mesh_error_mm`."""
     return _distances(prediction, target, select).square().mean(dim=1).sqrt()
-
-
-class SampleAccumulator:
-    """Means of named values over samples, exact for any split into batches.
-
-    A mean of batch means counts the samples of a small last batch more than the others; here sums and counts are kept
-    in float64. NaN values (nothing to measure) are left out and counted in :attr:`missing`.
-    """
-
-    def __init__(self) -> None:
-        self.sums: dict[str, float] = {}
-        self.counts: dict[str, int] = {}
-        self.missing: dict[str, int] = {}
-
-    def add(self, **values: torch.Tensor) -> None:
-        """Add one value per sample for each name: tensors of shape (B,), or scalars for one sample."""
-        for name, value in values.items():
-            samples = value.detach().reshape(-1).to("cpu", torch.float64)
-            there = ~samples.isnan()
-            self.sums[name] = self.sums.get(name, 0.0) + float(samples[there].sum())
-            self.counts[name] = self.counts.get(name, 0) + int(there.sum())
-            self.missing[name] = self.missing.get(name, 0) + int((~there).sum())
-
-    def merge(self, other: SampleAccumulator) -> None:
-        """Add everything that ``other`` (of another process or part) has seen."""
-        for name in other.sums:
-            self.sums[name] = self.sums.get(name, 0.0) + other.sums[name]
-            self.counts[name] = self.counts.get(name, 0) + other.counts[name]
-            self.missing[name] = self.missing.get(name, 0) + other.missing[name]
-
-    def means(self) -> dict[str, float]:
-        """Mean of each name over its samples; NaN for a name that never had a value."""
-        return {name: self.sums[name] / count if count else float("nan") for name, count in self.counts.items()}
 
 
 def _inside(prediction: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

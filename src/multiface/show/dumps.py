@@ -30,9 +30,7 @@ def write_prediction_pictures(folder: Path, tag: str, prediction: Prediction, no
         write_image(folder / f"{name}_{tag}.png", to_display(picture))
 
 
-def texture_picture(
-    texture: torch.Tensor, normalisation: Normalisation, mask: torch.Tensor | None = None
-) -> np.ndarray:
+def texture_picture(texture: torch.Tensor, normalisation: Normalisation, mask: torch.Tensor | None = None) -> np.ndarray:
     """(T, T, 3) uint8 linear, rows as in a texture file, of a normalised (3, T, T) texture; masked texels are black."""
     linear = normalisation.denormalise_texture(texture.detach()[None])[0] / 255.0
     return flip_rows(linear_picture(linear if mask is None else linear * mask))

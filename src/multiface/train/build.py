@@ -58,7 +58,8 @@ def build_trainer(config: TrainConfig, observer: Observer) -> Trainer:
     device = choose_device(config.device)
     data = open_data(config, photos=config.lambda_screen > 0)
     texture_size = choose_texture_size(data.capture, config.tex_size)
-    train_index, test_index = data.train_index(config.framelist_train), data.test_index()
+    train_index = data.train_index(config.framelist_train)
+    test_index = None if config.validation == "none" else data.test_index()
     config = replace(config, tex_size=texture_size)
 
     torch.manual_seed(config.seed)
@@ -73,7 +74,7 @@ def build_trainer(config: TrainConfig, observer: Observer) -> Trainer:
         train_loader=data.loader(
             train_index, config.train_batch_size, shuffle=True, seed=config.seed, views_per_frame=config.views_per_frame
         ),
-        test_loader=data.loader(test_index, config.val_batch_size, shuffle=False),
+        test_loader=None if test_index is None else data.loader(test_index, config.val_batch_size, shuffle=False),
         device=device,
         observer=observer,
     )

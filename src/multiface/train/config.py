@@ -118,9 +118,9 @@ class TrainConfig(DataOptions):
     """Cameras taken of each frame in a batch; 1 is the published sampling, more is faster."""
     screen_weight: Literal["attached", "detached"] = "attached"
     """Whether the rendered weight image passes gradients to the mesh (attached, as published)."""
-    validation: Literal["frozen", "adapt-copy", "published"] = "frozen"
+    validation: Literal["frozen", "adapt-copy", "published", "none"] = "frozen"
     """frozen: nothing is fitted; adapt-copy: a copy's colour correction is fitted to the test cameras first; published:
-    the model's own is, and training goes on with it."""
+    the model's own is, and training goes on with it; none: no test set is needed, and there is no best model."""
     overwrite: bool = False
     """Start afresh in a result folder that already holds a run."""
 

@@ -79,7 +79,7 @@ class Trainer:
         folder: Result folder, already created.
         step: Model and how it is fed.
         info: What the model's checkpoints carry.
-        train_loader, test_loader: Batches.
+        train_loader, test_loader: Batches; no test batches, no validation.
         device: Where to compute.
         observer: Who watches.
     """
@@ -89,7 +89,7 @@ class Trainer:
     step: Step
     info: ModelInfo
     train_loader: BatchLoader
-    test_loader: BatchLoader
+    test_loader: BatchLoader | None
     device: torch.device
     observer: Observer
     position: Position = field(default_factory=Position)
@@ -218,6 +218,8 @@ class Trainer:
         return f"the last good checkpoint in {self.folder.path} is kept ({', '.join(there)})"
 
     def _validate(self, log: RunLog) -> None:
+        if self.test_loader is None:
+            return
         values = validate(
             self.step,
             self.test_loader,
