@@ -180,7 +180,7 @@ def test_files_that_are_not_listed(capture: Capture) -> None:
     assert problems(capture) == {
         f"tracked_mesh/{SEGMENT}/000999.bin": "file of a frame not listed in frame_list.txt",
         f"images/{SEGMENT}/{CAMERA}/000998.png": "file of a frame not listed in frame_list.txt",
-        f"unwrapped_uv_16/{SEGMENT}/average": "2 files of frames not listed in frame_list.txt (000500.png, 000503.png)",
+        f"unwrapped_uv_16/{SEGMENT}": "2 files of frames not listed in frame_list.txt (average/000500.png, average/000503.png)",
         "images/E999_Other": "segment has no frames in frame_list.txt",
         f"images/{SEGMENT}/{CAMERA}/notes.txt": "unexpected file",
     }

@@ -52,8 +52,8 @@ def _check_meshes(capture: Capture, report: InspectionReport, frames: dict[str, 
                 present[ending].add(name.removesuffix(ending))
         _missing(report, root / segment, listed, present[".bin"], ".bin", "mesh")
         _missing(report, root / segment, listed, present["_transform.txt"], "_transform.txt", "head pose")
-        for ending in _MESH_ENDINGS:
-            _unlisted(capture, report, root / segment, [frame + ending for frame in present[ending] - listed])
+        unlisted = [frame + ending for ending in _MESH_ENDINGS for frame in present[ending] - listed]
+        _unlisted(capture, report, root / segment, unlisted)
         _unexpected(report, root / segment, unexpected)
     _unlisted_segments(capture, report, root, frames)
 
@@ -63,12 +63,13 @@ def _check_pictures(
 ) -> None:
     for segment, listed in frames.items():
         folder = root / segment
+        unlisted = []
         for camera in capture.listing.folders(folder):
             names = capture.listing.files(folder / camera)
             pictures = [name for name in names if name.endswith(IMAGE_SUFFIXES)]
-            unlisted = [name for name in pictures if name.rpartition(".")[0] not in listed]
-            _unlisted(capture, report, folder / camera, unlisted)
+            unlisted += [f"{camera}/{name}" for name in pictures if name.rpartition(".")[0] not in listed]
             _unexpected(report, folder / camera, names.difference(pictures))
+        _unlisted(capture, report, folder, unlisted)
         _unexpected(report, folder, capture.listing.files(folder))
         if are_textures:
             averages = {name.rpartition(".")[0] for name in capture.listing.files(folder / AVERAGE)}
