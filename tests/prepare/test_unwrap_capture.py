@@ -130,6 +130,14 @@ def test_a_frame_without_mesh_or_pose_is_named_and_left_out(raw, suffix):
     assert [entry.file for entry in report.skipped] == [f"tracked_mesh/{KEY.segment}/{KEY.frame}{suffix}"]
 
 
+def test_a_broken_pose_is_named_with_its_line(raw):
+    pose = raw / "tracked_mesh" / KEY.segment / f"{KEY.frame}_transform.txt"
+    lines = pose.read_text().splitlines()
+    pose.write_text("\n".join([lines[0], lines[1].replace(lines[1].split()[0], "x", 1), lines[2]]))
+    (entry,) = unwrap_capture(raw, T).skipped
+    assert entry.file == f"tracked_mesh/{KEY.segment}/{KEY.frame}_transform.txt" and entry.reason.startswith("line 2: ")
+
+
 def test_a_missing_frame_list_is_written(raw):
     expected = (raw / "frame_list.txt").read_text()
     (raw / "frame_list.txt").unlink()

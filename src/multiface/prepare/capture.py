@@ -221,8 +221,8 @@ class _Unwrapper:
             self.statistics.add(texture)
 
     def _left_out(self, path: Path, error: CaptureError | FormatError) -> LeftOut:
-        where = Path(error.where) if error.where else path
-        return LeftOut(self._relative(where), error.what)
+        where, _, line = (error.where or str(path)).partition(", line ")
+        return LeftOut(self._relative(Path(where)), f"line {line}: {error.what}" if line else error.what)
 
     def _relative(self, path: Path) -> str:
         return path.relative_to(self.capture.path).as_posix() if path.is_relative_to(self.capture.path) else str(path)

@@ -1,0 +1,55 @@
+"""Orders of samples."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from multiface.capture import FrameKey
+from multiface.data import Sample
+from multiface.data.sampler import deal_batches, epoch_order, split_batches
+
+SAMPLES = [Sample(FrameKey("S", f"{frame:06d}"), f"40000{camera}") for frame in range(6) for camera in range(5)]
+
+
+def test_unshuffled_is_the_order_of_the_index():
+    assert epoch_order(SAMPLES, shuffle=False, views_per_frame=3) == list(range(30))
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_shuffled_orders_differ_between_epochs_and_seeds_and_repeat(views):
+    orders = {
+        (seed, epoch): epoch_order(SAMPLES, shuffle=True, seed=seed, epoch=epoch, views_per_frame=views)
+        for seed in range(3)
+        for epoch in range(3)
+    }
+    assert len({tuple(order) for order in orders.values()}) == 9
+    assert orders[1, 2] == epoch_order(SAMPLES, shuffle=True, seed=1, epoch=2, views_per_frame=views)
+    assert all(sorted(order) == list(range(30)) for order in orders.values())
+
+
+@given(st.integers(0, 50), st.integers(2, 7))
+def test_views_of_a_frame_come_together_in_groups(epoch, views):
+    order = epoch_order(SAMPLES, shuffle=True, epoch=epoch, views_per_frame=views)
+    frames = [SAMPLES[position].key for position in order]
+    groups_per_frame = -(-5 // views)
+    changes = sum(a != b for a, b in pairwise(frames))
+    assert changes < 6 * groups_per_frame
+    if views >= 5:
+        assert changes == 5
+
+
+@given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 5), st.booleans())
+def test_processes_share_the_samples_without_repeating_any(n, batch_size, world_size, even):
+    batches = split_batches(range(n), batch_size)
+    shares = [deal_batches(batches, rank, world_size, even=even) for rank in range(world_size)]
+    seen = [sample for share in shares for batch in share for sample in batch]
+    assert len(seen) == len(set(seen))
+    lengths = [len(share) for share in shares]
+    if even:
+        assert len(set(lengths)) == 1 and len(batches) - sum(lengths) < world_size
+    else:
+        assert sorted(seen) == list(range(n))
