@@ -7,7 +7,7 @@ RUN := $(VENV)/bin
 .PHONY: demo test lint types test-gpu clean
 
 demo: $(VENV)/.installed
-	$(RUN)/multiface demo --out $(OUT)
+	$(RUN)/multiface demo --out $(OUT) $(DEMO)
 
 test: $(VENV)/.installed-dev lint types
 	$(RUN)/python -m pytest -n auto --dist loadgroup
