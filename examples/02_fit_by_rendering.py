@@ -24,10 +24,11 @@ average = flip_rows(capture.texture(key, "average")).astype(np.float32) / 255
 texture = torch.from_numpy(average).permute(2, 0, 1)[None]
 
 target = render_mesh(vertices, projection, capture.topology, texture, size).image
-offset = torch.tensor([2.0, -1.5, 0.0], requires_grad=True)  # millimetres off, unknown to the fit
-optimiser = torch.optim.Adam([offset], lr=0.2)
-for step in range(40):
-    image = render_mesh(vertices + offset, projection, capture.topology, texture, size).image
+offset = torch.tensor([2.0, -1.5], requires_grad=True)  # millimetres off to the side, unknown to the fit
+optimiser = torch.optim.Adam([offset], lr=0.1)
+for step in range(60):
+    moved = vertices + torch.nn.functional.pad(offset, (0, 1))  # one picture says little about depth: z stays
+    image = render_mesh(moved, projection, capture.topology, texture, size).image
     loss = (image - target).square().mean()
     optimiser.zero_grad()
     loss.backward()
