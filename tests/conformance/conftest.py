@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import pytest
@@ -11,8 +12,10 @@ from multiface.render import Rendering, rasterize, render_mesh
 from render_scenes import Scene
 
 TARGETS = [("reference", "cpu"), ("numba", "cpu")]
-if torch.cuda.is_available():  # also on ROCm
-    TARGETS += [("reference", "cuda")]
+if os.environ.get("TRITON_INTERPRET") == "1":  # in a process of its own, see tests/render/test_triton_interpreter.py
+    TARGETS += [("triton", "cpu")]
+elif torch.cuda.is_available():  # also on ROCm
+    TARGETS += [("reference", "cuda"), ("triton", "cuda")]
 
 
 @dataclass(frozen=True)

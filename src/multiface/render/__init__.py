@@ -27,5 +27,15 @@ from __future__ import annotations
 from multiface.render.backends import backend_names
 from multiface.render.operations import interpolate, rasterize, render_mesh
 from multiface.render.results import Raster, Rendering
+from multiface.render.screen_loss import ScreenLoss, screen_loss
 
-__all__ = ["Raster", "Rendering", "backend_names", "interpolate", "rasterize", "render_mesh"]
+__all__ = [
+    "Raster",
+    "Rendering",
+    "ScreenLoss",
+    "backend_names",
+    "interpolate",
+    "rasterize",
+    "render_mesh",
+    "screen_loss",
+]

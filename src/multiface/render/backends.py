@@ -27,16 +27,22 @@ class Backend:
             float64 in, no gradients.
         render: ``(vertices (B,V,3), projection (B,3,4), layout, texture (B or 1,C,h,w), size, perspective) -> Rendering``;
             image and depth differentiable in vertices, projection and texture.
+        screen_loss: ``(vertices, projection, layout, texture, photo (B,H,W,3), weight (1 or 3,h,w) or None, perspective,
+            attached, with_image) -> (loss, image or None)``, the loss without the factor of the texture's variance; None for
+            backends that render texture and weight to compute it. Texture and weight may have any strides.
+        takes_strides: Whether ``render`` takes textures of any strides.
     """
 
     name: str
     device_types: tuple[str, ...]
     rasterize: Callable[..., Raster]
     render: Callable[..., Rendering]
+    screen_loss: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] | None = None
+    takes_strides: bool = False
 
 
-_MODULES = {"reference": "multiface.render.reference", "numba": "multiface.render.cpu"}
-_DEFAULTS = {"cpu": "numba"}
+_MODULES = {"reference": "multiface.render.reference", "numba": "multiface.render.cpu", "triton": "multiface.render.gpu"}
+_DEFAULTS = {"cpu": "numba", "cuda": "triton"}  # "cuda" is the name of ROCm devices too
 
 
 def backend_names() -> tuple[str, ...]:

@@ -60,7 +60,8 @@ def render_mesh(
     check_vertex_count(layout.n_vertices, vertices.shape[1])
     chosen = find_backend(backend, vertices.device)
     vertices, projection = vertices.expand(batch, -1, -1), projection.expand(batch, -1, -1)
-    return chosen.render(vertices.contiguous(), projection.contiguous(), layout, texture.contiguous(), size, perspective)
+    texture = texture if chosen.takes_strides else texture.contiguous()
+    return chosen.render(vertices.contiguous(), projection.contiguous(), layout, texture, size, perspective)
 
 
 def rasterize(

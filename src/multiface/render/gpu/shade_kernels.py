@@ -1,0 +1,35 @@
+"""Kernel that fills the picture once the triangle of each pixel is known."""
+
+# The language of Triton reads annotations itself, so they are not postponed in this file.
+import triton
+import triton.language as tl
+
+from multiface.render.gpu.surface import blend, locate, pixels_of_tile, texels_around
+
+
+@triton.jit
+def shade_kernel(
+    triangle, surface, texture, image, depth,
+    n_faces, height, width, texture_height, texture_width,
+    texture_item, texture_channel, texture_row, texture_column,
+    image_item,
+    CHANNELS: tl.constexpr, PERSPECTIVE: tl.constexpr, WITH_DEPTH: tl.constexpr, WIDE: tl.constexpr,
+    TILE_Y: tl.constexpr, TILE_X: tl.constexpr,
+):  # fmt: skip
+    """Write ``image`` (B, CHANNELS, H, W), planes contiguous, and ``depth`` (B, H, W); strides of the texture in elements."""
+    item, row, column, inside = pixels_of_tile(height, width, TILE_Y, TILE_X)
+    pixel = row * width + column
+    plane = height.to(tl.int64) * width
+    face = tl.load(triangle + item * plane + pixel, mask=inside, other=-1)
+    shown = face >= 0
+    found = locate(surface + item * n_faces * 16, face, row, column, shown, PERSPECTIVE)
+    if WITH_DEPTH:
+        tl.store(depth + item * plane + pixel, found[3].to(depth.dtype.element_ty), mask=inside)
+    at00, at01, at10, at11, part_x, part_y = texels_around(
+        found[6], found[7], texture_height, texture_width, texture_row, texture_column, WIDE
+    )
+    texels = texture + item * texture_item
+    for channel in tl.static_range(CHANNELS):
+        colour, _, _ = blend(texels + channel * texture_channel, at00, at01, at10, at11, part_x, part_y, shown)
+        at = image + item * image_item + channel * plane + pixel
+        tl.store(at, tl.where(shown, colour, 0.0).to(image.dtype.element_ty), mask=inside)
