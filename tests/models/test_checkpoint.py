@@ -69,6 +69,14 @@ def test_own_file_carries_everything(base, tmp_path):
         np.testing.assert_array_equal(getattr(found.topology, name), getattr(info.topology, name))
 
 
+def test_the_memory_format_leaves_no_trace_in_the_file(base, tmp_path):
+    save_model(tmp_path / "a.safetensors", base)
+    save_model(tmp_path / "b.safetensors", base.to(memory_format=torch.channels_last))
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    save_published(tmp_path / "b.pth", base)
+    assert all(value.is_contiguous() for value in torch.load(tmp_path / "b.pth", weights_only=True).values())
+
+
 def test_a_loaded_model_saves_what_it_carries(base, tmp_path):
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     save_model(first, base, full_info())

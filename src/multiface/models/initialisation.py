@@ -9,14 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from multiface.models.colour import ColourCorrection
-from multiface.models.layers import (
-    SLOPE,
-    NormalisedConv,
-    NormalisedLinear,
-    TransposedConv,
-    UpsamplingUnit,
-    frobenius_norm,
-)
+from multiface.models.gradients import frobenius_norm
+from multiface.models.layers import SLOPE, NormalisedConv, NormalisedLinear, TransposedConv, UpsamplingUnit
 
 if TYPE_CHECKING:
     from multiface.models.model import FaceModel

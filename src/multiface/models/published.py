@@ -46,7 +46,10 @@ def save_published(path: str | Path, model: FaceModel) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    state = {PREFIX + key: value.detach().to("cpu", torch.float32).clone() for key, value in model.state_dict().items()}
+    state = {
+        PREFIX + key: value.detach().to("cpu", torch.float32).clone(memory_format=torch.contiguous_format)
+        for key, value in model.state_dict().items()
+    }
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_bytes(path, buffer.getvalue())
