@@ -28,7 +28,6 @@ class Set:
     Attributes:
         topology: Triangles and uv of the head.
         materials: What its surface is made of.
-        access: (V, L + 1) float32 share of each lamp and of the surroundings reaching every vertex.
         lamps: The lamps.
         cameras: The rig, in KRT order.
         gains: (C, 3) factor of each camera and channel.
@@ -36,7 +35,6 @@ class Set:
 
     topology: Topology
     materials: Materials
-    access: np.ndarray
     lamps: Lamps
     cameras: tuple[Camera, ...]
     gains: np.ndarray
@@ -52,17 +50,20 @@ class Film:
         self._faces = torch.from_numpy(topology.faces)
         self._uvs = topology.uvs.astype(np.float64)
 
-    def photos(self, vertices: np.ndarray, head_pose: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    def photos(self, vertices: np.ndarray, head_pose: np.ndarray, access: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         """Name and (H, W, 3) uint8 photo, linear camera values, of every camera, in KRT order.
 
-        ``vertices`` (V, 3) mm in head space, ``head_pose`` (3, 4) head -> world.
+        Args:
+            vertices: (V, 3) mm, head space.
+            head_pose: (3, 4) head -> world.
+            access: (V, L + 1) float32 share of each lamp and of the surroundings reaching every vertex.
         """
         vertices = np.ascontiguousarray(vertices, np.float32)
         normals = vertex_normals(vertices, self.scene.topology.faces)
         for index, camera in enumerate(self.scene.cameras):
-            yield camera.name, self._photo(index, vertices, normals, head_pose)
+            yield camera.name, self._photo(index, vertices, normals, head_pose, access)
 
-    def _photo(self, index: int, vertices: np.ndarray, normals: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
+    def _photo(self, index: int, vertices, normals, head_pose: np.ndarray, access: np.ndarray) -> np.ndarray:
         scene, camera = self.scene, self.scene.cameras[index]
         height, width = camera.size
         projection = projection_matrix(camera, head_pose, (height * _SAMPLES, width * _SAMPLES))
@@ -76,7 +77,7 @@ class Film:
         picture = develop(
             raster.triangle[0].numpy(), raster.barycentric[0].numpy(),
             scene.topology.faces, scene.topology.uv_faces, self._uvs,
-            vertices, normals, scene.access, scene.materials.kind, self._maps,
+            vertices, normals, access, scene.materials.kind, self._maps,
             to_head(head_pose, camera.center), to_head(head_pose, scene.lamps.positions),
             scene.lamps.colors, scene.lamps.radii, scene.lamps.sky, scene.lamps.ground,
             CAMERA_RESPONSE * gain, _BACKGROUND * gain, _SAMPLES,

@@ -33,6 +33,7 @@ class Regions:
         lip: (V,) +1 on the upper side of the mouth slit, -1 on the lower side, by row; 0 for other parts.
         mouth_ring: (V,) 1.. for the rims inside the mouth, else 0.
         lid_ring: (V,) 1.. for the rims inside the eyes, else 0.
+        margin: (V,) +1 / -1 on the upper / lower margin of any slit and the rims that continue it, else 0.
     """
 
     part: np.ndarray
@@ -42,6 +43,7 @@ class Regions:
     lip: np.ndarray
     mouth_ring: np.ndarray
     lid_ring: np.ndarray
+    margin: np.ndarray
 
 
 class Head:
@@ -174,15 +176,15 @@ class Head:
         part = np.zeros(total, np.int32)
         for k, piece in enumerate(self._parts, start=1):
             part[self.part_slice(piece.name)] = k
-        t, a, lip, mouth_ring, lid_ring = (np.zeros(total) for _ in range(5))
+        t, a, lip, mouth_ring, lid_ring, margin = (np.zeros(total) for _ in range(6))
         n = len(sheet.t)
-        t[:n], a[:n] = sheet.t, sheet.a
+        t[:n], a[:n], margin[:n] = sheet.t, sheet.a, sheet.margin
         lip[:n] = np.where((sheet.t < MOUTH) | ((sheet.t == MOUTH) & (sheet.margin > 0)), 1.0, -1.0)
         lip[:n][(sheet.t == MOUTH) & (sheet.margin == 0)] = 0.0
         for slit in sheet.slits:
             for k, ids in enumerate(slit.rings, start=1):
-                t[ids], a[ids] = t[slit.loop], a[slit.loop]
+                t[ids], a[ids], margin[ids] = t[slit.loop], a[slit.loop], slit.side
                 lip[ids] = slit.side if slit.name == "mouth" else 1.0
                 (mouth_ring if slit.name == "mouth" else lid_ring)[ids] = k
         names = ("skin", *(piece.name for piece in self._parts))
-        return Regions(part, names, t, a, lip, mouth_ring, lid_ring)
+        return Regions(part, names, t, a, lip, mouth_ring, lid_ring, margin)

@@ -1,4 +1,4 @@
-"""Where the features of the face lie in the frontal plane: eyes, lid margins, brows, nose, lips. Shape and paint share these."""
+"""Where the features of the face lie in the frontal plane: eyes, lid margins, brows, nose, lips. Shape and paint share them."""
 
 from __future__ import annotations
 

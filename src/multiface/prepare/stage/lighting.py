@@ -28,7 +28,7 @@ _FAR = 20000.0  # mm, where the shadow camera stands: nearly parallel rays
 
 @dataclass(frozen=True, eq=False)
 class Lamps:
-    """L lamps: (L, 3) world positions in mm, (L, 3) linear colours, (L,) angular radii; ambient colours from above and below."""
+    """L lamps: (L, 3) world positions in mm, (L, 3) linear colours, (L,) angular radii; ambient light from above and below."""
 
     positions: np.ndarray
     colors: np.ndarray

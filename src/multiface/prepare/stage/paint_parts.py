@@ -11,7 +11,9 @@ from multiface.prepare.stage.paint_skin import skin_tone
 from multiface.prepare.stage.parts import IRIS_ANGLE
 from multiface.prepare.stage.splines import monotone_cubic, smoothstep
 
-_IRIS_COLORS = np.array([[0.105, 0.045, 0.018], [0.17, 0.085, 0.030], [0.15, 0.14, 0.065], [0.12, 0.19, 0.24], [0.14, 0.24, 0.34]])
+_IRIS_COLORS = np.array(
+    [[0.105, 0.045, 0.018], [0.17, 0.085, 0.030], [0.15, 0.14, 0.065], [0.12, 0.19, 0.24], [0.14, 0.24, 0.34]]
+)
 _TOOTH_EDGES = np.array([0.0, 0.19, 0.345, 0.50, 0.66, 0.82, 1.0])  # along half the arch, 0 between the front teeth
 
 

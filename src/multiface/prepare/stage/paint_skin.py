@@ -21,7 +21,7 @@ def skin_tone(melanin: float) -> np.ndarray:
 
 def hair_color(tone: float) -> np.ndarray:
     """(3,) linear reflectance of hair, 0 black .. 1 blond."""
-    return _HAIR_DARK + tone**1.6 * (_HAIR_LIGHT - _HAIR_DARK)
+    return _HAIR_DARK + tone**2.2 * (_HAIR_LIGHT - _HAIR_DARK)
 
 
 def paint(head: Head, points: np.ndarray, rings: dict[str, np.ndarray], seed: int) -> Layers:
@@ -74,7 +74,7 @@ def _tone(layers: Layers, points: np.ndarray, blush: float, seed: int) -> None:
 
 def _spots(layers: Layers, points: np.ndarray, amount: np.ndarray, seed: int) -> None:
     """Freckles, mostly on nose and cheeks, and a few moles."""
-    x, y, z = points.T
+    _, y, z = points.T
     where = smoothstep(15.0, 55.0, z) * (0.25 + np.exp(-(((y + 18.0) / 22.0) ** 2)))
     for size, share in ((2.6, 0.5), (4.2, 0.4)):
         distance, label = cell_noise(points, size, seed + 11 + int(size * 10))
@@ -98,7 +98,9 @@ def _lip_mask(x: np.ndarray, y: np.ndarray, z: np.ndarray, marks: Landmarks) -> 
 
 def _beard_mask(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     side = np.abs(x)
-    top = monotone_cubic(np.array([0.0, 13.0, 22.0, 32.0, 45.0, 56.0, 64.0]), np.array([-51.0, -50.0, -53.0, -61.0, -60.0, -50.0, -30.0]), side)
+    top = monotone_cubic(
+        np.array([0.0, 13.0, 22.0, 32.0, 45.0, 56.0, 64.0]), np.array([-51.0, -50.0, -53.0, -61.0, -60.0, -50.0, -30.0]), side
+    )
     cheek = smoothstep(top + 5.0, top - 9.0, y)
     throat = smoothstep(-148.0, -122.0, y)
     return cheek * throat * smoothstep(-26.0, 22.0, z + 0.25 * (y + 60.0))
@@ -113,7 +115,7 @@ def _stubble(layers: Layers, points: np.ndarray, amount: np.ndarray, color: np.n
 
 
 def _lips(layers: Layers, points: np.ndarray, lips: np.ndarray, melanin: float, seed: int) -> None:
-    x, y, _ = points.T
+    y = points[:, 1]
     red = (0.86 - 0.1 * melanin, 0.55 + 0.12 * melanin, 0.60 + 0.12 * melanin)
     streaks = fractal_noise(points * [1.0, 0.22, 0.22], 0.9, seed + 31, 2)
     layers.tint(red, lips * (0.92 + 0.16 * streaks))
@@ -174,7 +176,6 @@ def _hair_mask(points: np.ndarray, seed: int) -> np.ndarray:
 
 def _cropped_hair(layers: Layers, points: np.ndarray, hair: np.ndarray, color: np.ndarray, seed: int) -> None:
     """Hair cut to a millimetre: a dark shade with short strands."""
-    x, y, z = points.T
     strands = fractal_noise(points * [1.0, 0.30, 0.30], 0.8, seed + 52, 2) * 0.5 + 0.5
     tufts = 0.5 + 0.5 * fractal_noise(points, 3.0, seed + 53, 2)
     layers.glaze(color, hair * (0.58 + 0.34 * strands) * (0.82 + 0.18 * tufts))
@@ -196,7 +197,7 @@ def _brows(layers: Layers, points: np.ndarray, marks: Landmarks, color: np.ndarr
     ends = smoothstep(7.0, 13.0, side + 2.0 * strand) * smoothstep(54.0, 44.0, side + 2.0 * strand)
     mask = soft * ends * (z > 35.0)
     layers.tint((0.80, 0.76, 0.74), mask)
-    layers.glaze(color, mask * np.clip(0.62 + 0.75 * strand, 0.12, 0.97))
+    layers.glaze(color, mask * np.clip(0.72 + 0.75 * strand, 0.15, 0.97))
     layers.height += mask * 0.22 * strand
 
 

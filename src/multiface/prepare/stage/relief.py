@@ -1,4 +1,4 @@
-"""The features raised from (or sunk into) the large form of the head: brows, sockets, lids, nose, cheeks, lips, chin, throat."""
+"""The features raised from (or sunk into) the large form of the head: brows, sockets, lids, nose, cheeks, lips, chin."""
 
 from __future__ import annotations
 
@@ -130,7 +130,9 @@ def _sideways(points: np.ndarray, marks: Landmarks) -> np.ndarray:
         q = (side - center[0]) / radii[0], (y - center[1]) / radii[1], (z - center[2]) / radii[2]
         return np.exp(-(q[0] ** 2 + q[1] ** 2 + q[2] ** 2))
 
-    lateral = -3.4 * hill((68.0, 20.0, 26.0), (28.0, 22.0, 24.0)) + 2.2 * who.cheekbone * hill((62.0, -20.0, 36.0), (22.0, 12.0, 26.0))
+    lateral = -3.4 * hill((68.0, 20.0, 26.0), (28.0, 22.0, 24.0)) + 2.2 * who.cheekbone * hill(
+        (62.0, -20.0, 36.0), (22.0, 12.0, 26.0)
+    )
     lateral = lateral + 2.4 * hill((56.0, -68.0, 8.0), (22.0, 18.0, 20.0)) - 1.6 * hill((58.0, -48.0, 40.0), (20.0, 16.0, 18.0))
     out[:, 0] = sign * lateral
     cord = np.exp(-((_distance_3d(side, y, z, (50.0, -95.0, -25.0), (12.0, -188.0, 30.0)) / 8.0) ** 2))

@@ -23,8 +23,8 @@ REST_POSE = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, -1.0, 0.0, 0.0], [0.0, 0.0, -1
 _DIRECTIONS = [
     (7, 3), (-27, 4), (31, 6), (-8, -26), (12, 33), (-54, -5), (53, -8), (-11, 18), (12, -16), (-31, -15), (29, -18), (-9, 2),
     (11, 18), (41, 2), (-41, 5), (73, 3), (-74, 7), (23, -28), (-26, -27), (-8, 36), (4, -44), (13, -9), (-13, -10), (29, 20),
-    (-30, 20), (98, 2), (-99, 0), (-15, -17), (61, 14), (-62, 15), (5, 9), (-4, 8), (86, -12), (-87, -10), (40, -27), (-42, -24),
-    (118, 10), (-120, 12), (4, 55), (170, 42),
+    (-30, 20), (98, 2), (-99, 0), (-15, -17), (61, 14), (-62, 15), (5, 9), (-4, 8), (86, -12), (-87, -10), (40, -27),
+    (-42, -24), (118, 10), (-120, 12), (4, 55), (170, 42),
 ]  # fmt: skip
 _FULL_SIZE = (2048, 1334)
 _FOCAL_LENGTH = 7350.0  # pixels of a full-size photo
@@ -65,3 +65,21 @@ def _intrinsics(size: tuple[int, int], noise: np.ndarray) -> np.ndarray:
     focal = _FOCAL_LENGTH * (1.0 + 0.006 * noise[0]) * scale
     cx, cy = 0.5 * size[1] + 18.0 * scale * noise[1], 0.5 * size[0] + 18.0 * scale * noise[2]
     return np.array([[focal, 0.0, cx], [0.0, focal, cy], [0.0, 0.0, 1.0]])
+
+
+def pose_at_focus(cameras: tuple[Camera, ...]) -> np.ndarray:
+    """(3, 4) upright pose at the point nearest to all optical axes, facing the cameras' side.
+
+    One camera, or parallel ones, have no such point; a metre before the first camera stands in for it.
+    """
+    normal, right_side = np.zeros((3, 3)), np.zeros(3)
+    for camera in cameras:
+        axis = camera.Rt[2, :3]
+        across = np.eye(3) - np.outer(axis, axis)
+        normal += across
+        right_side += across @ camera.center
+    if np.linalg.cond(normal) < 1e3:
+        focus = np.linalg.solve(normal, right_side)
+    else:
+        focus = cameras[0].center + 1000.0 * cameras[0].Rt[2, :3]
+    return np.hstack([np.diag([1.0, -1.0, -1.0]), focus[:, None]])

@@ -65,7 +65,9 @@ def _radiance(
     a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
     ta, tb, tc = uv_faces[face, 0], uv_faces[face, 1], uv_faces[face, 2]
     wa, wb, wc = weights[0], weights[1], weights[2]
-    _lookup(maps, wa * uvs[ta, 0] + wb * uvs[tb, 0] + wc * uvs[tc, 0], wa * uvs[ta, 1] + wb * uvs[tb, 1] + wc * uvs[tc, 1], texel)
+    _lookup(
+        maps, wa * uvs[ta, 0] + wb * uvs[tb, 0] + wc * uvs[tc, 0], wa * uvs[ta, 1] + wb * uvs[tb, 1] + wc * uvs[tc, 1], texel
+    )
     lamps = lamp_positions.shape[0]
     for k in range(lamps + 1):
         seen[k] = wa * access[a, k] + wb * access[b, k] + wc * access[c, k]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -171,7 +172,7 @@ def _quads(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray, column_a:
 
 def _rim_faces(rings: list[np.ndarray], closed: bool) -> list[np.ndarray]:
     out = []
-    for outer, inner in zip(rings[:-1], rings[1:]):
+    for outer, inner in pairwise(rings):
         following, inner_following = np.roll(outer, -1), np.roll(inner, -1)
         out.append(np.stack([outer, inner, inner_following], -1))
         out.append(np.stack([outer, inner_following, following], -1))

@@ -78,7 +78,7 @@ class Skull:
         return np.stack([np.sign(a) * xs * sine, y, zs + (z_end - zs) * depth], axis=-1)
 
     def row_at_height(self, a: np.ndarray, y: np.ndarray, low: float = 3.0, high: float = 19.0) -> np.ndarray:
-        """The ``t`` (N,) between sections ``low`` and ``high`` where the line of constant ``a`` (N,) passes height ``y`` (N,)."""
+        """The ``t`` (N,) from section ``low`` to ``high`` where the line of constant ``a`` (N,) passes height ``y`` (N,)."""
         table = np.linspace(low, high, 641)
         angles, which = np.unique(a, return_inverse=True)
         out = np.empty(len(a))
