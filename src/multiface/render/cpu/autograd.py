@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch.autograd.function import once_differentiable
 
 from multiface.render.cpu.backward import Scene, find_gradients
-from multiface.render.cpu.forward import find_colours, find_triangles
+from multiface.render.cpu.forward import double, find_colours, find_planes, find_positions, find_triangles, single
 from multiface.render.layout import Layout
 from multiface.render.results import Rendering
-from multiface.render.screen import project, project_backward
 
 
 def render(vertices, projection, layout: Layout, texture, size: tuple[int, int], perspective: bool) -> Rendering:
@@ -26,12 +24,12 @@ class _Render(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, vertices, projection, texture, layout: Layout, size, perspective: bool):
-        screen = project(vertices, projection).numpy()
+        screen = find_positions(double(vertices), double(projection))
         faces, uvs, uv_faces = (part.numpy() for part in (layout.faces, layout.uvs, layout.uv_faces))
         triangle, depth = find_triangles(screen, faces, size, perspective)
-        image = find_colours(screen, faces, uvs, uv_faces, _single(texture), triangle, perspective)
+        image = find_colours(find_planes(screen, faces, uvs, uv_faces, perspective), single(texture), triangle)
         image, triangle, depth = (torch.from_numpy(array) for array in (image, triangle, depth))
-        ctx.save_for_backward(vertices, projection, texture, triangle, depth)
+        ctx.save_for_backward(vertices, projection, texture, triangle)
         ctx.layout, ctx.perspective = layout, perspective
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(triangle)
@@ -43,32 +41,36 @@ class _Render(torch.autograd.Function):
         needs_vertices, needs_projection, needs_texture = ctx.needs_input_grad[:3]
         if image_gradient is None and depth_gradient is None:
             return (None,) * 6
-        vertices, projection, texture, triangle, depth = ctx.saved_tensors
-        screen = project(vertices, projection)
-        layout, colours = ctx.layout, _single(texture)
+        vertices, projection, texture, triangle = ctx.saved_tensors
         if image_gradient is None:
-            image_gradient = torch.zeros(len(triangle), colours.shape[1], *triangle.shape[1:])
-        scene = Scene(
-            screen.numpy(), layout.faces.numpy(), layout.uvs.numpy(), layout.uv_faces.numpy(), colours,
-            triangle.numpy(), depth.detach().numpy(), ctx.perspective,
-        )  # fmt: skip
-        screen_gradient, texture_gradient = find_gradients(
-            scene,
-            _single(image_gradient),
-            None if depth_gradient is None else _single(depth_gradient),
-            for_screen=needs_vertices or needs_projection,
-            for_texture=needs_texture,
+            image_gradient = torch.zeros(len(triangle), texture.shape[1], *triangle.shape[1:])
+        gradients = find_gradients(
+            _scene(vertices, projection, texture, triangle, ctx.layout, ctx.perspective),
+            single(image_gradient),
+            None if depth_gradient is None else single(depth_gradient),
+            geometry=needs_vertices or needs_projection,
+            texture=needs_texture,
         )
-        of_vertices = of_projection = of_texture = None
-        if screen_gradient is not None:
-            of_vertices, of_projection = (
-                gradient.to(vertices.dtype)
-                for gradient in project_backward(torch.from_numpy(screen_gradient), screen, vertices, projection)
-            )
-        if texture_gradient is not None:
-            of_texture = torch.from_numpy(texture_gradient).to(texture.dtype)
-        return of_vertices, of_projection, of_texture, None, None, None
+        return (
+            torch.from_numpy(gradients.vertices).to(vertices.dtype) if needs_vertices else None,
+            torch.from_numpy(gradients.projection).to(projection.dtype) if needs_projection else None,
+            torch.from_numpy(gradients.texture).to(texture.dtype) if needs_texture else None,
+            None,
+            None,
+            None,
+        )
 
 
-def _single(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().to(torch.float32).contiguous().numpy()
+def _scene(vertices, projection, texture, triangle, layout: Layout, perspective: bool) -> Scene:
+    points, matrices = double(vertices), double(projection)
+    return Scene(
+        vertices=points,
+        projection=matrices,
+        screen=find_positions(points, matrices),
+        faces=layout.faces.numpy(),
+        uvs=layout.uvs.numpy(),
+        uv_faces=layout.uv_faces.numpy(),
+        texture=single(texture),
+        triangle=triangle.numpy(),
+        perspective=perspective,
+    )

@@ -1,4 +1,4 @@
-"""The backward pass, in two steps: over triangles for their corners, then over pixels for the texture.
+"""The backward pass, in two steps: over the rows of the picture for the triangles, then over the texture.
 
 Nothing is added to by two threads, and everything in an order that does not depend on their number: the same input gives
 the same bytes.
@@ -10,69 +10,106 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiface.render.cpu.forward import TRIANGLES_AT_LEAST, find_bounds
-from multiface.render.cpu.schedule import for_parts
-from multiface.render.cpu.shade_kernels import differentiate_triangles, gather_vertices, scatter_texture
+from multiface.render.cpu.forward import find_bounds, find_planes
+from multiface.render.cpu.gradient_kernels import differentiate_corners, place_triangles, scatter_texture
+from multiface.render.cpu.schedule import BAND_ROWS, for_bands, for_items
+from multiface.render.cpu.shade_kernels import differentiate_rows
 from multiface.render.cpu.threads import run_parallel, thread_count
+from multiface.render.cpu.vertex_kernels import unproject_gradients
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the forward pass drew.
+    """What was drawn.
 
     Attributes:
-        screen: (B, V, 3) float64 u, v, z.
+        vertices: (B, V, 3) float64; projection: (B, 3, 4) float64; screen: (B, V, 3) float64 u, v, z.
         faces: (F, 3) int32; uvs: (U, 2) float32; uv_faces: (F, 3) int32.
         texture: (B or 1, C, h, w) float32.
-        triangle: (B, H, W) int32; depth: (B, H, W) float32.
+        triangle: (B, H, W) int32.
         perspective: The interpolation.
     """
 
+    vertices: np.ndarray
+    projection: np.ndarray
     screen: np.ndarray
     faces: np.ndarray
     uvs: np.ndarray
     uv_faces: np.ndarray
     texture: np.ndarray
     triangle: np.ndarray
-    depth: np.ndarray
     perspective: bool
 
 
+@dataclass(frozen=True)
+class Gradients:
+    """What is wanted, to be filled: (B, V, 3) and (B, 3, 4) float64, or neither; (B or 1, C, h, w) float32, or not."""
+
+    vertices: np.ndarray | None
+    projection: np.ndarray | None
+    texture: np.ndarray | None
+
+    @staticmethod
+    def wanted(scene: Scene, geometry: bool, texture: bool) -> Gradients:
+        return Gradients(
+            np.empty_like(scene.vertices) if geometry else None,
+            np.empty_like(scene.projection) if geometry else None,
+            np.zeros_like(scene.texture) if texture else None,
+        )
+
+
 def find_gradients(
-    scene: Scene, image_gradient: np.ndarray, depth_gradient: np.ndarray | None, for_screen: bool, for_texture: bool
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Gradients with respect to ``screen`` (B, V, 3) float64 and ``texture`` (B or 1, C, h, w) float32, those asked for.
+    scene: Scene, image_gradient: np.ndarray, depth_gradient: np.ndarray | None, geometry: bool, texture: bool
+) -> Gradients:
+    """Gradients of a loss from those of image (B, C, H, W) and depth (B, H, W) float32.
 
     Items are taken a few at a time, one for each thread, to need working memory for those only.
     """
     batch, size = len(scene.triangle), scene.triangle.shape[1:]
+    gradients = Gradients.wanted(scene, geometry, texture)
     bounds = find_bounds(scene.screen, scene.faces, size)
-    screen_gradient = np.zeros_like(scene.screen) if for_screen else None
-    texture_gradient = np.zeros_like(scene.texture) if for_texture else None
+    places = np.empty(bounds.shape[:2], np.int32)
+    rows = max(place_triangles(bounds, BAND_ROWS, item, places) for item in range(batch))
+    slots = min(batch, thread_count())
+    texels = np.empty((slots if texture else 0, *size, 2), np.int32)
+    parts = np.empty((slots if texture else 0, *size, 2), np.float32)
     if depth_gradient is None:
         depth_gradient = np.empty((0, 0, 0), np.float32)
-    slots = min(batch, thread_count())
-    corners = np.empty((slots if for_screen else 0, len(scene.faces), 3, 3))
-    texels = np.empty((slots if for_texture else 0, *size, 2), np.int16)
-    parts = np.empty((slots if for_texture else 0, *size, 2), np.float32)
+    planes = find_planes(scene.screen, scene.faces, scene.uvs, scene.uv_faces, scene.perspective)
     for start in range(0, batch, slots):
         items = range(start, min(start + slots, batch))
-        for_parts(
-            lambda slot, first, last, start=start: differentiate_triangles(
-                scene.screen, scene.faces, scene.uvs, scene.uv_faces, scene.texture, scene.perspective, scene.triangle,
-                bounds, scene.depth, image_gradient, depth_gradient, start + slot, slot, first, last, corners, texels, parts,
+        moments = np.zeros((slots if geometry else 0, rows, 12))
+        for_bands(
+            lambda slot, first, last, items=items, moments=moments: differentiate_rows(
+                planes, scene.texture, scene.triangle, image_gradient, depth_gradient, places,
+                items[slot], slot, first // BAND_ROWS, first, last, moments, texels, parts,
             ),
-            len(items), len(scene.faces), TRIANGLES_AT_LEAST,
+            len(items), size[0],
         )  # fmt: skip
-        if screen_gradient is not None:
-            for slot, item in enumerate(items):
-                gather_vertices(scene.faces, corners, item, slot, screen_gradient)
-        if texture_gradient is not None:
-            _scatter(scene.triangle, texels, parts, image_gradient, items, texture_gradient)
-    return screen_gradient, texture_gradient
+        if geometry:
+            _to_vertices(scene, bounds, places, moments, items, gradients)
+        if texture:
+            _to_texture(scene.triangle, texels, parts, image_gradient, items, gradients.texture)
+    return gradients
 
 
-def _scatter(triangle, texels, parts, image_gradient, items: range, texture_gradient) -> None:
+def _to_vertices(scene: Scene, bounds, places, moments, items: range, gradients: Gradients) -> None:
+    screen_gradient = np.zeros((len(items), *scene.screen.shape[1:]))
+
+    def task(slot: int) -> None:
+        differentiate_corners(
+            scene.screen, scene.faces, scene.uvs, scene.uv_faces, scene.perspective, bounds, BAND_ROWS, places, moments,
+            items[slot], slot, screen_gradient,
+        )  # fmt: skip
+        unproject_gradients(
+            scene.vertices, scene.projection, scene.screen, screen_gradient, items[slot], slot,
+            gradients.vertices, gradients.projection,
+        )  # fmt: skip
+
+    for_items(task, len(items))
+
+
+def _to_texture(triangle, texels, parts, image_gradient, items: range, texture_gradient) -> None:
     """Spread the gradient of the picture over the texture; items that share one texture follow one another."""
     threads = thread_count()
     shared = len(texture_gradient) == 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from numpy import float32
+from numpy import float32, uintp
 
 from multiface.render.cpu.jit import inlined, kernel
 from multiface.render.rules import FARTHEST_PIXEL, FLATTEST, NEAR
@@ -17,16 +17,15 @@ _BELOW_ZERO = -1e-300
 
 
 @kernel
-def bound_triangles(screen, faces, height, width, item, first, last, bounds):
+def bound_triangles(screen, faces, height, width, item, bounds):
     """Pixels that each triangle could cover: first and last row, first and last column; empty if it is not drawn.
 
     Args:
         screen: (B, V, 3) float64 u, v, z.
         faces: (F, 3) int32.
-        item, first, last: Which item, which range of triangles.
         bounds: (B, F, 4) int32, written.
     """
-    for f in range(first, last):
+    for f in range(len(faces)):
         bounds[item, f, 0], bounds[item, f, 1], bounds[item, f, 2], bounds[item, f, 3] = 0, -1, 0, -1
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
         u0, v0, z0 = screen[item, a, 0], screen[item, a, 1], screen[item, a, 2]
@@ -88,17 +87,19 @@ def rasterize_rows(screen, faces, bounds, perspective, item, first_row, last_row
         for i in range(top, bottom + 1):
             y = i + 0.5
             row0, row1, row2 = du0 * (y - from_v0), du1 * (y - from_v1), du2 * (y - from_v2)
+            depths, winners = depth[item, i], triangle[item, i]
+            # no branches, and indices known not to be negative: this loop is vectorised
             for j in range(left, right + 1):
                 x = j + 0.5
                 w0 = row0 - dv0 * (x - from_u0)
                 w1 = row1 - dv1 * (x - from_u1)
                 w2 = row2 - dv2 * (x - from_u2)
-                if w0 > floor0 and w1 > floor1 and w2 > floor2:
-                    w0, w1, w2 = w0 * k0, w1 * k1, w2 * k2
-                    z = float32((w0 * z0 + w1 * z1 + w2 * z2) / (w0 + w1 + w2))
-                    if z < depth[item, i, j]:
-                        depth[item, i, j] = z
-                        triangle[item, i, j] = f
+                p0, p1, p2 = w0 * k0, w1 * k1, w2 * k2
+                z = float32((p0 * z0 + p1 * z1 + p2 * z2) / (p0 + p1 + p2))
+                old, winner = depths[uintp(j)], winners[uintp(j)]
+                closer = (w0 > floor0) & (w1 > floor1) & (w2 > floor2) & (z < old)
+                depths[uintp(j)] = z if closer else old
+                winners[uintp(j)] = f if closer else winner
     for i in range(first_row, last_row):
         for j in range(width):
             if triangle[item, i, j] < 0:

@@ -1,4 +1,4 @@
-"""Cutting a batch of pictures into tasks."""
+"""Cutting a batch of pictures into tasks that do not depend on one another, nor on the number of threads."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ from collections.abc import Callable
 
 from multiface.render.cpu.threads import run_parallel, thread_count
 
-# More tasks than threads even out that some parts of a picture are empty; each has a fixed cost, so not too many.
-_TASKS_PER_THREAD = 4
+BAND_ROWS = 32
+"""Rows of a picture that are worked on at once: enough bands for many cores, few enough that starting them costs little."""
 
 
-def for_parts(kernel_on: Callable[[int, int, int], object], items: int, length: int, smallest: int) -> None:
-    """Call ``kernel_on(item, first, last)`` in parallel, for every item and parts of ``range(length)`` covering it.
-
-    Args:
-        kernel_on: What to call; parts must not depend on one another.
-        items: Number of items.
-        length: Rows or triangles of an item.
-        smallest: Parts are not made shorter than this.
-    """
-    threads = thread_count()
-    wanted = 1 if threads == 1 else -(-_TASKS_PER_THREAD * threads // items)
-    parts = max(1, min(wanted, length // smallest))
+def for_bands(kernel_on: Callable[[int, int, int], object], items: int, rows: int) -> None:
+    """Call ``kernel_on(item, first_row, last_row)`` in parallel, for every band of rows of every item."""
+    bands = -(-rows // BAND_ROWS)
 
     def task(index: int) -> None:
-        item, part = divmod(index, parts)
-        kernel_on(item, length * part // parts, length * (part + 1) // parts)
+        item, band = divmod(index, bands)
+        kernel_on(item, band * BAND_ROWS, min((band + 1) * BAND_ROWS, rows))
 
-    run_parallel(task, items * parts, threads)
+    run_parallel(task, items * bands, thread_count())
+
+
+def for_items(kernel_on: Callable[[int], object], items: int) -> None:
+    """Call ``kernel_on(item)`` in parallel, for every item."""
+    run_parallel(kernel_on, items, thread_count())

@@ -1,0 +1,149 @@
+"""Kernels that bring collected gradients to where they belong: the corners of triangles, the texels of the texture.
+
+Symbols are those of :mod:`multiface.render.cpu.shade_kernels`.
+"""
+
+from __future__ import annotations
+
+from numpy import float32, uintp
+
+from multiface.render.cpu.jit import inlined, kernel
+
+
+@kernel
+def place_triangles(bounds, band_rows, item, places):
+    """Give each triangle one row of moments for each band of ``band_rows`` rows that it could cover.
+
+    Args:
+        bounds: (B, F, 4) int32, from ``bound_triangles``.
+        places: (B, F) int32, written: the row for band 0, if it reached there.
+
+    Returns:
+        How many rows that takes.
+    """
+    count = 0
+    for f in range(bounds.shape[1]):
+        first, last = bounds[item, f, 0] // band_rows, bounds[item, f, 1] // band_rows
+        places[item, f] = count - first
+        if bounds[item, f, 0] <= bounds[item, f, 1] and bounds[item, f, 2] <= bounds[item, f, 3]:
+            count += last - first + 1
+    return count
+
+
+@kernel
+def differentiate_corners(
+    screen, faces, uvs, uv_faces, perspective, bounds, band_rows, places, moments, item, slot, screen_gradient
+):
+    """Add the gradients of the corners of all triangles to those of the vertices.
+
+    Args:
+        screen: (B, V, 3) float64; faces: (F, 3) int32; uvs: (U, 2) float32; uv_faces: (F, 3) int32.
+        bounds, places: As for ``place_triangles``.
+        moments: (slots, rows, 12) float64, from ``differentiate_rows``.
+        screen_gradient: (slots, V, 3) float64, added to: with respect to u, v, z.
+    """
+    for f in range(len(faces)):
+        if bounds[item, f, 0] > bounds[item, f, 1] or bounds[item, f, 2] > bounds[item, f, 3]:
+            continue
+        p = px = py = q = qx = qy = r = rx = ry = d = dx = dy = 0.0
+        for band in range(bounds[item, f, 0] // band_rows, bounds[item, f, 1] // band_rows + 1):
+            sums = moments[slot, places[item, f] + band]
+            p, px, py = p + sums[0], px + sums[1], py + sums[2]
+            q, qx, qy = q + sums[3], qx + sums[4], qy + sums[5]
+            r, rx, ry = r + sums[6], rx + sums[7], ry + sums[8]
+            d, dx, dy = d + sums[9], dx + sums[10], dy + sums[11]
+        if p == 0.0 and q == 0.0 and d == 0.0 and px == 0.0 and py == 0.0 and qx == 0.0 and qy == 0.0:
+            continue
+        a, b, c = screen[item, faces[f, 0]], screen[item, faces[f, 1]], screen[item, faces[f, 2]]
+        e1u, e1v, e2u, e2v = b[0] - a[0], b[1] - a[1], c[0] - a[0], c[1] - a[1]
+        u0, v0 = uvs[uv_faces[f, 0], 0], uvs[uv_faces[f, 0], 1]
+        u1, v1 = uvs[uv_faces[f, 1], 0], uvs[uv_faces[f, 1], 1]
+        u2, v2 = uvs[uv_faces[f, 2], 0], uvs[uv_faces[f, 2], 1]
+        # sums of dL/d(k_i w_i), plain, times dx, times dy
+        g0, g0x, g0y = (
+            _corner(p, q, r, d, u0, v0, a[2]),
+            _corner(px, qx, rx, dx, u0, v0, a[2]),
+            _corner(py, qy, ry, dy, u0, v0, a[2]),
+        )
+        g1, g1x, g1y = (
+            _corner(p, q, r, d, u1, v1, b[2]),
+            _corner(px, qx, rx, dx, u1, v1, b[2]),
+            _corner(py, qy, ry, dy, u1, v1, b[2]),
+        )
+        g2, g2x, g2y = (
+            _corner(p, q, r, d, u2, v2, c[2]),
+            _corner(px, qx, rx, dx, u2, v2, c[2]),
+            _corner(py, qy, ry, dy, u2, v2, c[2]),
+        )
+        out0, out1, out2 = (
+            screen_gradient[slot, faces[f, 0]], screen_gradient[slot, faces[f, 1]], screen_gradient[slot, faces[f, 2]],
+        )  # fmt: skip
+        w0, w1, w2 = _areas(e1u, e1v, e2u, e2v, d, dx, dy)
+        if perspective:
+            k0, k1, k2 = 1.0 / a[2], 1.0 / b[2], 1.0 / c[2]
+            # depth is an attribute with the values z_i, and k_i = 1 / z_i
+            out0[2] += k0 * (w0 - k0 * _areas(e1u, e1v, e2u, e2v, g0, g0x, g0y)[0])
+            out1[2] += k1 * (w1 - k1 * _areas(e1u, e1v, e2u, e2v, g1, g1x, g1y)[1])
+            out2[2] += k2 * (w2 - k2 * _areas(e1u, e1v, e2u, e2v, g2, g2x, g2y)[2])
+            g0, g0x, g0y = k0 * g0, k0 * g0x, k0 * g0y
+            g1, g1x, g1y = k1 * g1, k1 * g1x, k1 * g1y
+            g2, g2x, g2y = k2 * g2, k2 * g2x, k2 * g2y
+        else:
+            out0[2] += w0
+            out1[2] += w1
+            out2[2] += w2
+        # sums of dL/dw_i through the two other corners that each w_i is made of
+        out0[0] += g1y - e2v * g1 + e1v * g2 - g2y
+        out0[1] += e2u * g1 - g1x + g2x - e1u * g2
+        out1[0] += e2v * g0 - g0y + g2y
+        out1[1] += g0x - e2u * g0 - g2x
+        out2[0] += g0y - e1v * g0 - g1y
+        out2[1] += e1u * g0 - g0x + g1x
+
+
+@inlined
+def _corner(p, q, r, d, u, v, z):
+    return p * u + q * v + d * z - r
+
+
+@inlined
+def _areas(e1u, e1v, e2u, e2v, g, gx, gy):
+    """Sums of g w0, g w1, g w2 over pixels, from the sums of g, g dx, g dy."""
+    w1, w2 = e2v * gx - e2u * gy, e1u * gy - e1v * gx
+    return (e1u * e2v - e1v * e2u) * g - w1 - w2, w1, w2
+
+
+@kernel
+def scatter_texture(triangle, texels, parts, image_gradient, item, slot, stripe, stripes, texture_gradient):
+    """Add what pixels give to the texels of one stripe: every ``stripes``-th block of rows of the texture.
+
+    Each texel receives from pixels in picture order whatever the number of stripes, so the result does not depend on it.
+
+    Args:
+        texels, parts: From ``differentiate_rows``.
+        texture_gradient: (B or 1, C, h, w) float32.
+    """
+    channels, height, width = texture_gradient.shape[1], texture_gradient.shape[2], texture_gradient.shape[3]
+    out = texture_gradient[item if len(texture_gradient) > 1 else 0].reshape(-1)
+    gradient = image_gradient[item].reshape(-1)
+    one, size, pixels, block = float32(1.0), height * width, triangle.shape[1] * triangle.shape[2], 16 * width
+    for i in range(triangle.shape[1]):
+        for k in range(triangle.shape[2]):
+            j = uintp(k)
+            if triangle[item, i, j] < 0:
+                continue
+            top, left = texels[slot, i, j, 0], texels[slot, i, j, 1]
+            bottom = top + width if top + width < size else 0
+            right = left + 1 if left + 1 < width else 0
+            fy, fx = parts[slot, i, j, 0], parts[slot, i, j, 1]
+            pixel = i * triangle.shape[2] + k
+            if stripes == 1 or (top // block) % stripes == stripe:
+                for c in range(channels):
+                    g = gradient[uintp(pixel + c * pixels)] * (one - fy)
+                    out[uintp(c * size + top + left)] += g * (one - fx)
+                    out[uintp(c * size + top + right)] += g * fx
+            if stripes == 1 or (bottom // block) % stripes == stripe:
+                for c in range(channels):
+                    g = gradient[uintp(pixel + c * pixels)] * fy
+                    out[uintp(c * size + bottom + left)] += g * (one - fx)
+                    out[uintp(c * size + bottom + right)] += g * fx
