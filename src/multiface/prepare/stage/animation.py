@@ -75,7 +75,7 @@ def _gaze(target: tuple[float, float], progress: np.ndarray) -> list[dict[str, f
 
 
 def look(left: float, up: float) -> dict[str, float]:
-    """Weights that turn both eyes; ``left`` > 0 towards the subject's left, ``up`` > 0 up, 1 = 24 degrees."""
+    """Weights that turn both eyes; ``left`` > 0 towards the subject's left, ``up`` > 0 up, 1 = as far as the eyes go."""
     return {
         "eyeLookOut_L": max(left, 0.0),
         "eyeLookIn_L": max(-left, 0.0),

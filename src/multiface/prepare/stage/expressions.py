@@ -13,7 +13,8 @@ from multiface.prepare.stage.landmarks import Aperture
 from multiface.prepare.stage.parts import eyeball
 
 _BLINK = Aperture(-3.05, -3.3)  # the margins meet a little below the line between the corners
-_LOOK = np.radians(24.0)
+_LOOK = np.radians(24.0)  # sideways; up and down a little less
+_LOOK_UP = np.radians(20.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +73,8 @@ def _lids(aperture: Callable[[FaceFields], Aperture]) -> Callable[[FaceFields], 
 
     def make(f: FaceFields) -> np.ndarray:
         head = f.head
-        moved = head.skin(aperture(f), head.marks.aperture) - head.skin(head.marks.aperture, head.marks.aperture)
-        out = np.zeros_like(head.neutral)
-        out[head.part_slice("skin")] = moved
+        out, skin = np.zeros_like(head.neutral), head.part_slice("skin")
+        out[skin] = head.skin(aperture(f), head.marks.aperture) - head.neutral[skin]
         return out
 
     return make
@@ -165,8 +165,8 @@ def _cheek_squint(f: FaceFields) -> np.ndarray:
 
 
 def _brow_down(f: FaceFields) -> np.ndarray:
-    out = f.hill((23.0, 21.0), (20.0, 11.0), 2.4) * f.vector(-1.6, -5.6, 1.0)
-    out += f.hill((7.0, 18.0), (8.0, 10.0)) * f.vector(-0.6, -0.8, 1.2)
+    out = f.hill((24.0, 21.0), (19.0, 12.0), 2.4) * f.vector(-1.4, -4.8, 0.8)
+    out += f.hill((7.0, 19.0), (8.0, 10.0)) * f.vector(-0.8, -0.2, 0.9)
     return out * f.above_lids
 
 
@@ -183,8 +183,8 @@ def _brow_outer_up(f: FaceFields) -> np.ndarray:
 def _pucker(f: FaceFields) -> np.ndarray:
     near = f.hill((0.0, -70.0), (33.0, 19.0), 2.6)
     out = near * f.toward_midline(0.44) + near * f.vector(0.0, 0.0, 6.5)
-    out += f.upper * f.hill((0.0, -64.0), (16.0, 8.0)) * f.vector(0.0, 1.6, 1.2)
-    return out + f.lower * f.hill((0.0, -76.0), (16.0, 8.0)) * f.vector(0.0, -1.8, 1.6)
+    out += f.upper * f.hill((0.0, -64.0), (16.0, 8.0)) * f.vector(0.0, 0.3, 1.4)
+    return out + f.lower * f.hill((0.0, -76.0), (16.0, 8.0)) * f.vector(0.0, -0.3, 1.8)
 
 
 def _funnel(f: FaceFields) -> np.ndarray:
@@ -226,10 +226,10 @@ _SIDED: dict[str, Callable[[FaceFields], np.ndarray]] = {
     "cheekPuff": _puff,
     "cheekSquint": _cheek_squint,
     "eyeBlink": _lids(lambda f: _BLINK),
-    "eyeLookDown": _sum(_gaze(0.0, -_LOOK), _lids(_scaled(-3.4, -0.7))),
+    "eyeLookDown": _sum(_gaze(0.0, -_LOOK_UP), _lids(_scaled(-4.6, -0.8))),
     "eyeLookIn": _gaze(-_LOOK, 0.0),
     "eyeLookOut": _gaze(_LOOK, 0.0),
-    "eyeLookUp": _sum(_gaze(0.0, _LOOK), _lids(_scaled(1.5, 0.5))),
+    "eyeLookUp": _sum(_gaze(0.0, _LOOK_UP), _lids(_scaled(1.7, 0.6))),
     "eyeSquint": _sum(_lids(_scaled(-1.9, 1.7)), lambda f: f.hill((33.0, -16.0), (14.0, 8.0)) * f.vector(0.0, 1.6, 0.8)),
     "eyeWide": _lids(_scaled(2.2, -0.7)),
     "mouthDimple": _dimple,

@@ -40,7 +40,7 @@ class FaceFields:
         below = 0.5 - 0.5 * region.lip
         lower = parted * below + (1.0 - parted) * smoothstep(MOUTH_HEIGHT + 9.0, MOUTH_HEIGHT - 9.0, y)
         self.lower, self.upper = lower[:, None], (1.0 - lower)[:, None]
-        self.above_lids = smoothstep(8.0, 15.0, y)[:, None]
+        self.above_lids = smoothstep(1.0, 19.0, y)[:, None]
         self.jaw = self._jaw_weight(parted * below + (1.0 - parted) * joined)
         self._normals = vertex_normals(self.points.astype(np.float32), head.topology.faces).astype(np.float64)
 

@@ -38,11 +38,11 @@ class Identity:
 
 
 _RANGES = {
-    "face_width": (0.96, 1.05),
-    "jaw_width": (0.94, 1.05),
+    "face_width": (0.94, 1.06),
+    "jaw_width": (0.90, 1.07),
     "nose_length": (0.88, 1.1),
-    "nose_width": (0.92, 1.12),
-    "lip_fullness": (0.85, 1.2),
+    "nose_width": (0.88, 1.18),
+    "lip_fullness": (0.78, 1.25),
     "mouth_width": (24.0, 27.0),
     "eye_distance": (30.5, 32.5),
     "eye_opening": (0.92, 1.08),
@@ -52,11 +52,11 @@ _RANGES = {
     "cheekbone": (0.6, 1.4),
     "chin": (0.6, 1.4),
     "ear_size": (0.94, 1.08),
-    "melanin": (0.08, 0.75),
+    "melanin": (0.0, 0.95),
     "blush": (0.3, 0.8),
     "stubble": (0.0, 0.8),
     "freckles": (0.0, 0.8),
-    "hair_tone": (0.05, 0.6),
+    "hair_tone": (0.0, 0.8),
     "iris_hue": (0.0, 1.0),
 }
 
@@ -72,5 +72,5 @@ def sample_identity(seed: int) -> Identity:
     traits = {}
     for field in fields(Identity):
         low, high = _RANGES[field.name]
-        traits[field.name] = low + (high - low) * float(rng.beta(2.0, 2.0))
+        traits[field.name] = low + (high - low) * float(rng.beta(1.6, 1.6))
     return Identity(**traits)

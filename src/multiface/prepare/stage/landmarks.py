@@ -21,7 +21,7 @@ MOUTH_HEIGHT = -69.0
 class Aperture:
     """How far the lids of one eye are open, as heights of the two margins over the line between the corners, mm."""
 
-    upper: float = 5.8
+    upper: float = 5.4
     lower: float = -3.5
 
 
@@ -35,7 +35,7 @@ class Landmarks:
         self.inner_corner = identity.eye_distance - EYE_HALF_WIDTH
         self.outer_corner = identity.eye_distance + EYE_HALF_WIDTH
         self.mouth_x = identity.mouth_width
-        self.aperture = Aperture(5.8 * identity.eye_opening, -3.5 * identity.eye_opening)
+        self.aperture = Aperture(5.4 * identity.eye_opening, -3.5 * identity.eye_opening)
 
     def eye_line(self, x: np.ndarray) -> np.ndarray:
         """Height of the line between the lid corners, continued level beyond them."""
@@ -73,5 +73,5 @@ class Landmarks:
     def lower_lip_height(self, x: np.ndarray) -> np.ndarray:
         """Height of the red of the lower lip under the mouth line, 0 from the corners on."""
         s = np.clip(np.abs(x) / self.mouth_x, 0.0, 1.0)
-        heights = np.array([9.6, 9.2, 7.2, 3.6, 0.0])
+        heights = np.array([9.3, 9.1, 7.6, 4.2, 0.0])
         return self.identity.lip_fullness * monotone_cubic(np.array([0.0, 0.25, 0.55, 0.82, 1.0]), heights, s)

@@ -21,8 +21,8 @@ _LAMPS = [
     ((0.05, -0.55, 0.84), (0.26, 0.26, 0.26), 0.24),
 ]
 _DISTANCE = 1300.0  # mm from the head's rest position
-_OCCLUSION_DIRECTIONS = 48
-_SHADOW_SIZE = 320  # pixels along each side of a shadow map
+_OCCLUSION_DIRECTIONS = 40
+_SHADOW_SIZE = 256  # pixels along each side of a shadow map
 _FAR = 20000.0  # mm, where the shadow camera stands: nearly parallel rays
 
 

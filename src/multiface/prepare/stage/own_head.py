@@ -117,7 +117,7 @@ def generic_expressions(neutral: np.ndarray) -> Expressions:
     size = 0.012 * height
     zero = np.zeros_like(side)
 
-    def shape(weight: np.ndarray, dx: np.ndarray, dy: np.ndarray, dz: np.ndarray) -> np.ndarray:
+    def shape(weight: np.ndarray, dx: float | np.ndarray, dy: float, dz: float) -> np.ndarray:
         return size * (front * weight)[:, None] * np.stack([zero + dx, zero + dy, zero + dz], -1)
 
     lower, cheeks = smoothstep(0.45, 0.25, y) * smoothstep(0.05, 0.2, y), np.exp(-(((y - 0.42) / 0.12) ** 2))

@@ -34,8 +34,8 @@ def _eyeball(head: Head, points: np.ndarray, side: float, seed: int) -> Layers:
     direction = local[:, :2] / np.maximum(np.hypot(local[:, 0], local[:, 1]), 1e-9)[:, None]
     r = theta / IRIS_ANGLE
     outer = smoothstep(1.0, 2.6, r)
-    layers.color[:] = np.array([0.50, 0.465, 0.43])
-    layers.tint((0.98, 0.76, 0.70), 0.75 * outer * np.abs(direction[:, 0]))
+    layers.color[:] = np.array([0.44, 0.405, 0.37])
+    layers.tint((0.96, 0.68, 0.60), 0.9 * outer * np.abs(direction[:, 0]))
     wander = points + 1.2 * fractal_noise(points, 2.5, seed + 91, 2)[:, None]
     vein = smoothstep(0.10, 0.0, np.abs(fractal_noise(wander * [0.35, 1.0, 1.0], 2.4, seed + 92, 2)))
     layers.tint((0.95, 0.55, 0.50), 0.45 * vein * outer)
@@ -77,7 +77,7 @@ def _teeth(head: Head, points: np.ndarray, upper: bool, seed: int) -> Layers:
     gap = np.abs(s[:, None] - edges[None, :]).min(1) * 30.0
     tooth = np.clip(np.searchsorted(edges, s), 1, len(edges) - 1)
     middle = 0.5 * (edges[tooth] + edges[tooth - 1])
-    layers.color[:] = np.array([0.60, 0.54, 0.43])
+    layers.color[:] = np.array([0.80, 0.70, 0.54])
     layers.color *= (1.0 + 0.05 * fractal_noise(points, 2.0, seed + 97, 2))[:, None]
     layers.tint((0.93, 0.88, 0.78), smoothstep(0.35, 0.9, s))
     layers.tint((0.42, 0.33, 0.27), smoothstep(0.55, 0.05, gap))
@@ -85,7 +85,7 @@ def _teeth(head: Head, points: np.ndarray, upper: bool, seed: int) -> Layers:
     line = (-62.0 - scallop) if upper else (-80.0 + scallop)
     gum = smoothstep(-0.4, 0.5, (y - line) if upper else (line - y))
     layers.glaze((0.42, 0.15, 0.14), gum)
-    tone = monotone_cubic(np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.8, 0.35]), s)
+    tone = monotone_cubic(np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.85, 0.45]), s)
     layers.color *= tone[:, None]
     layers.gloss[:], layers.roughness[:] = 0.9, 0.18
     return layers

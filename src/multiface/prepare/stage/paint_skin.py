@@ -40,7 +40,7 @@ def paint(head: Head, points: np.ndarray, rings: dict[str, np.ndarray], seed: in
     outside = 1.0 - smoothstep(0.0, 0.5, rings["mouth_ring"])
     lips = _lip_mask(x, y, z, marks) * outside + (1.0 - outside)
     beard = _beard_mask(x, y, z) * (1.0 - lips)
-    hair = _hair_mask(points, seed)
+    hair = _hair_mask(points, seed) * _beyond_ears(head, points)
     _tone(layers, points, who.blush, seed)
     _spots(layers, points, who.freckles * (1.0 - hair), seed)
     _stubble(layers, points, beard * who.stubble, hair_color(who.hair_tone), seed)
@@ -174,11 +174,18 @@ def _hair_mask(points: np.ndarray, seed: int) -> np.ndarray:
     return smoothstep(-3.5, 5.5, y - height + ragged)
 
 
+def _beyond_ears(head: Head, points: np.ndarray) -> np.ndarray:
+    """0 on the skin that the ears stand on, 1 elsewhere."""
+    canal = head.neutral[head.part_slice("ear_L")][0]
+    distance = np.hypot(points[:, 1] - canal[1], points[:, 2] - canal[2])
+    return smoothstep(15.0, 24.0, distance)
+
+
 def _cropped_hair(layers: Layers, points: np.ndarray, hair: np.ndarray, color: np.ndarray, seed: int) -> None:
     """Hair cut to a millimetre: a dark shade with short strands."""
     strands = fractal_noise(points * [1.0, 0.30, 0.30], 0.8, seed + 52, 2) * 0.5 + 0.5
     tufts = 0.5 + 0.5 * fractal_noise(points, 3.0, seed + 53, 2)
-    layers.glaze(color, hair * (0.58 + 0.34 * strands) * (0.82 + 0.18 * tufts))
+    layers.glaze(color, hair * (0.70 + 0.27 * strands) * (0.86 + 0.14 * tufts))
     layers.height += hair * 0.16 * strands
 
 
@@ -206,9 +213,9 @@ def _lashes(layers: Layers, x, y, z, marks: Landmarks, lid_ring: np.ndarray, col
     on_edge = smoothstep(0.0, 0.15, lid_ring) * smoothstep(1.0, 0.55, lid_ring)
     upper = smoothstep(-0.3, 0.5, y - marks.eye_line(x))
     above = y - marks.lid_margin(x, True)
-    line = np.exp(-((np.maximum(above, 0.0) / 0.55) ** 2)) * (above > -0.8) * (lid_ring < 0.02)
-    layers.glaze(color, near_eye * upper * np.maximum(0.85 * on_edge, 0.75 * line))
-    layers.glaze(color, near_eye * (1.0 - upper) * 0.35 * on_edge)
+    line = np.exp(-((np.maximum(above, 0.0) / 0.8) ** 2)) * (above > -0.8) * (lid_ring < 0.02)
+    layers.glaze(color, near_eye * upper * np.maximum(0.9 * on_edge, 0.85 * line))
+    layers.glaze(color, near_eye * (1.0 - upper) * 0.45 * on_edge)
 
 
 def _gloss(layers: Layers, x, y, z, lips: np.ndarray, hairy: np.ndarray, seed: int) -> None:

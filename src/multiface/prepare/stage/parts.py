@@ -104,7 +104,7 @@ def _ear_height(rho: np.ndarray, row: np.ndarray, phi: np.ndarray) -> np.ndarray
     """Height of the ear over its plane, mm: bowl, antihelix, groove, rolled rim; the last two rows sink into the head."""
     up, back, down = np.sin(phi), np.cos(phi), np.maximum(-np.sin(phi), 0.0)
     rim = smoothstep(-0.85, -0.3, up + 0.25 * back)  # no roll at the lobe
-    bowl = -5.5 * np.exp(-((rho / 0.44) ** 4)) * (1.0 - 0.3 * down)
+    bowl = -4.0 * np.exp(-((rho / 0.44) ** 4)) * (1.0 - 0.3 * down)
     inner_ridge = 4.2 * np.exp(-(((rho - 0.66) / 0.12) ** 2)) * smoothstep(-0.75, -0.1, back + 0.4 * up) * rim
     groove = -1.6 * np.exp(-(((rho - 0.83) / 0.07) ** 2)) * rim
     roll = 3.2 * np.exp(-(((rho - 0.97) / 0.075) ** 2)) * rim
@@ -114,7 +114,7 @@ def _ear_height(rho: np.ndarray, row: np.ndarray, phi: np.ndarray) -> np.ndarray
     sunk = np.select([row == 8, row == 9, row == 10], [-1.2, -4.0, -20.0], 0.0)
     height = np.where(row >= 8, sunk, height)
     face_edge = smoothstep(0.35, 0.95, -back)  # towards the cheek the rim runs into the skin
-    return height - 9.0 * face_edge * smoothstep(0.72, 1.0, rho)
+    return height - 7.5 * face_edge * smoothstep(0.72, 1.0, rho)
 
 
 def _chart_steps() -> np.ndarray:

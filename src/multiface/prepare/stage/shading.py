@@ -9,7 +9,7 @@ _EYE, _TOOTH = 1, 2  # as in materials.py; plain numbers inside the compiled ker
 _REFLECTANCE = 0.030  # at normal incidence: skin, tears and enamel are all close to it
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def develop(
     triangle, barycentric, faces, uv_faces, uvs, vertices, normals, access, kind, maps,
     camera, lamp_positions, lamp_colors, lamp_radii, sky, ground, response, background, samples,
@@ -56,7 +56,7 @@ def develop(
     return out
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _radiance(
     face, weights, faces, uv_faces, uvs, vertices, normals, access, kind, maps,
     camera, lamp_positions, lamp_colors, lamp_radii, sky, ground, texel, seen, color,
@@ -90,7 +90,7 @@ def _radiance(
     blend = 0.5 + 0.5 * dy
     # What is hidden from the surroundings still receives light reflected by the skin itself, reddened.
     for k in range(3):
-        bounce = 0.10 * (1.0 - around) * (1.0 if k == 0 else 0.55)
+        bounce = 0.12 * (1.0 - around) * (1.0 if k == 0 else 0.55)
         color[k] = texel[k] * ((sky[k] * blend + ground[k] * (1.0 - blend)) * around + bounce * around)
     facing = max(nx * vx + ny * vy + nz * vz, 1e-3)
     shine0, shine1, shine2 = 0.0, 0.0, 0.0
@@ -113,26 +113,26 @@ def _radiance(
             shine0 += strength * lamp_colors[k, 0]
             shine1 += strength * lamp_colors[k, 1]
             shine2 += strength * lamp_colors[k, 2]
-    rim = texel[6] * (_REFLECTANCE + 0.35 * (1.0 - facing) ** 5) * around * (1.0 - 0.6 * texel[7])
+    rim = texel[6] * (_REFLECTANCE + 0.22 * (1.0 - facing) ** 5) * around * (1.0 - 0.6 * texel[7])
     color[0] += shine0 + rim * sky[0]
     color[1] += shine1 + rim * sky[1]
     color[2] += shine2 + rim * sky[2]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
 def _unit(x, y, z):
     scale = 1.0 / np.sqrt(max(x * x + y * y + z * z, 1e-20))
     return x * scale, y * scale, z * scale
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
 def _wrapped(cosine, wrap):
     """Lambert's cosine reaching ``wrap`` beyond the terminator, with the same total energy."""
     lifted = max((cosine + wrap) / (1.0 + wrap), 0.0)
     return lifted / (1.0 + wrap)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True, inline="always")
 def _ggx(half, toward, facing, alpha):
     """Walter et al., "Microfacet Models for Refraction through Rough Surfaces", EGSR 2007: D G / (4 cos cos)."""
     a2 = alpha * alpha
@@ -142,7 +142,7 @@ def _ggx(half, toward, facing, alpha):
     return distribution * 0.5 / max(shadow, 1e-6)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=True)
 def _lookup(maps, u, v, out):
     """Bilinear, clamped at the border; texel (r, c) is centred at ((c + .5) / T, (r + .5) / T)."""
     size = maps.shape[0]

@@ -79,11 +79,9 @@ class Skull:
 
     def row_at_height(self, a: np.ndarray, y: np.ndarray, low: float = 3.0, high: float = 19.0) -> np.ndarray:
         """The ``t`` (N,) from section ``low`` to ``high`` where the line of constant ``a`` (N,) passes height ``y`` (N,)."""
-        table = np.linspace(low, high, 641)
-        angles, which = np.unique(a, return_inverse=True)
-        out = np.empty(len(a))
-        for k, angle in enumerate(angles):
-            heights = self.points(table, np.full(len(table), angle))[:, 1]
-            mine = which == k
-            out[mine] = np.interp(-y[mine], -heights, table)
-        return out
+        above, under = np.full(len(a), low), np.full(len(a), high)
+        for _ in range(34):  # heights fall along the line, so halving the interval finds the place to 1e-9
+            middle = 0.5 * (above + under)
+            higher = self.points(middle, a)[:, 1] > y
+            above, under = np.where(higher, middle, above), np.where(higher, under, middle)
+        return 0.5 * (above + under)

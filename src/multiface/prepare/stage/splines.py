@@ -33,7 +33,7 @@ def _slopes(widths: np.ndarray, secants: np.ndarray) -> np.ndarray:
     return np.concatenate([secants[:1], inner, secants[-1:]])
 
 
-def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
+def smoothstep(low: float | np.ndarray, high: float | np.ndarray, x: np.ndarray) -> np.ndarray:
     """0 below ``low``, 1 above ``high``, a smooth rise between; a falling step when ``low > high``."""
     s = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0.0, 1.0)
     return s * s * (3.0 - 2.0 * s)
