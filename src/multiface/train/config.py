@@ -91,7 +91,10 @@ class TrainConfig(DataOptions):
     nlatent: int = 256
     """Size of the latent code."""
     lr: float = 3e-4
-    """Learning rate of both optimisers; the main one's is multiplied by 0.95 after each epoch, as published."""
+    """Learning rate of both optimisers."""
+    lr_decay: float = 0.95
+    """The main learning rate is multiplied by this after each epoch. The published 0.95 is meant for epochs of many thousand
+    updates; where an epoch has few, choose a value nearer to 1."""
     train_batch_size: int = 16
     """Images per training batch and process."""
     epochs: int = 50
@@ -128,7 +131,7 @@ class TrainConfig(DataOptions):
         super().__post_init__()
         for name in ("nlatent", "train_batch_size", "epochs", "max_iter", "log_every", "val_every", "views_per_frame"):
             _at_least(self, name, 1)
-        for name in ("lr", "pass_thres"):
+        for name in ("lr", "lr_decay", "pass_thres"):
             if not getattr(self, name) > 0:
                 raise ArgumentError(f"--{name} must be above 0", found=getattr(self, name))
         if max(self.lambda_verts, self.lambda_tex, self.lambda_screen) <= 0:

@@ -102,7 +102,7 @@ class Trainer:
     def __post_init__(self) -> None:
         config = self.config
         self.weights = losses.LossWeights(config.lambda_verts, config.lambda_tex, config.lambda_screen, config.lambda_kl)
-        self.optimisation = Optimisation(self.step.model, config.lr)
+        self.optimisation = Optimisation(self.step.model, config.lr, config.lr_decay)
         self.guard = BatchGuard(config.pass_thres)
         self._window: deque[dict[str, float]] = deque(maxlen=WINDOW)
 

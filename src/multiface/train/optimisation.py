@@ -10,8 +10,8 @@ import torch
 from multiface.core.errors import DivergenceError
 from multiface.models import FaceModel
 
-DECAY_PER_EPOCH = 0.95
-"""Factor of the main learning rate after each epoch; the colour correction's stays, as published."""
+PUBLISHED_DECAY = 0.95
+"""Factor of the main learning rate after each epoch; the colour correction's stays."""
 CLIP_NORM = 10.0
 """Global gradient norm of all parameters together, as published."""
 FIRST_LOSS = 1e8
@@ -21,7 +21,8 @@ FIRST_LOSS = 1e8
 class Optimisation:
     """Both optimisers and the learning-rate schedule."""
 
-    def __init__(self, model: FaceModel, learning_rate: float) -> None:
+    def __init__(self, model: FaceModel, learning_rate: float, decay: float = PUBLISHED_DECAY) -> None:
+        self._decay = decay
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         colour = [p for p in model.colour_parameters() if p.requires_grad]
         self.main = torch.optim.Adam(model.main_parameters(), lr=learning_rate)
@@ -47,7 +48,7 @@ class Optimisation:
     def end_epoch(self) -> None:
         """Apply the schedule."""
         for group in self.main.param_groups:
-            group["lr"] *= DECAY_PER_EPOCH
+            group["lr"] *= self._decay
 
     @property
     def learning_rate(self) -> float:
