@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 
 from multiface.core.errors import ArgumentError
+from multiface.core.memory import reuse_freed_memory
 from multiface.models import ModelInfo, build_model
 from multiface.train.cameras import camera_table, table_names
 from multiface.train.config import TrainConfig
@@ -56,6 +57,8 @@ def build_trainer(config: TrainConfig, observer: Observer) -> Trainer:
     if config.resume is not None:
         config = _resumed(config, folder)
     device = choose_device(config.device)
+    if device.type == "cpu":
+        reuse_freed_memory()
     data = open_data(config, photos=config.lambda_screen > 0)
     texture_size = choose_texture_size(data.capture, config.tex_size)
     train_index = data.train_index(config.framelist_train)
@@ -110,7 +113,7 @@ def _model_side(config: TrainConfig, data: DataSetup, texture_size: int, device:
     )
     table, _ = camera_table(krt_names, names, len(names))
     step = Step(
-        model.to(device),
+        model.to(device, memory_format=torch.channels_last),
         normalisation.to(device),
         capture.topology,
         table.to(device),
