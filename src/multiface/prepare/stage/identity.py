@@ -56,7 +56,7 @@ _RANGES = {
     "blush": (0.3, 0.8),
     "stubble": (0.0, 0.8),
     "freckles": (0.0, 0.8),
-    "hair_tone": (0.0, 0.8),
+    "hair_tone": (0.0, 0.62),
     "iris_hue": (0.0, 1.0),
 }
 

@@ -13,12 +13,12 @@ from multiface.render import rasterize
 
 # Direction in the head's rest frame (x to the subject's left, y up, z out of the face), colour, angular radius in radians.
 _LAMPS = [
-    ((0.62, 0.55, 0.62), (0.98, 0.93, 0.87), 0.16),
-    ((-0.66, 0.42, 0.66), (0.60, 0.62, 0.65), 0.18),
-    ((0.00, 0.95, 0.40), (0.62, 0.62, 0.62), 0.20),
-    ((0.98, 0.05, 0.05), (0.44, 0.44, 0.46), 0.20),
-    ((-0.97, 0.12, 0.02), (0.52, 0.51, 0.48), 0.20),
-    ((0.05, -0.55, 0.84), (0.26, 0.26, 0.26), 0.24),
+    ((0.62, 0.55, 0.62), (1.08, 1.02, 0.96), 0.16),
+    ((-0.66, 0.42, 0.66), (0.66, 0.68, 0.72), 0.18),
+    ((0.00, 0.95, 0.40), (0.68, 0.68, 0.68), 0.20),
+    ((0.98, 0.05, 0.05), (0.48, 0.48, 0.51), 0.20),
+    ((-0.97, 0.12, 0.02), (0.57, 0.56, 0.53), 0.20),
+    ((0.05, -0.55, 0.84), (0.29, 0.29, 0.29), 0.24),
 ]
 _DISTANCE = 1300.0  # mm from the head's rest position
 _OCCLUSION_DIRECTIONS = 40
@@ -44,7 +44,7 @@ def stage_lamps(rest_pose: np.ndarray) -> Lamps:
     positions = (_DISTANCE * directions) @ rest_pose[:, :3].T + rest_pose[:, 3]
     colors = np.array([lamp[1] for lamp in _LAMPS])
     radii = np.array([lamp[2] for lamp in _LAMPS])
-    return Lamps(positions, colors, radii, np.array([0.56, 0.57, 0.60]), np.array([0.30, 0.275, 0.26]))
+    return Lamps(positions, colors, radii, np.array([0.60, 0.61, 0.64]), np.array([0.33, 0.30, 0.285]))
 
 
 def light_access(vertices: np.ndarray, topology: Topology, lamps_in_head: np.ndarray) -> np.ndarray:

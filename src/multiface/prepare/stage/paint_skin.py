@@ -185,7 +185,7 @@ def _cropped_hair(layers: Layers, points: np.ndarray, hair: np.ndarray, color: n
     """Hair cut to a millimetre: a dark shade with short strands."""
     strands = fractal_noise(points * [1.0, 0.30, 0.30], 0.8, seed + 52, 2) * 0.5 + 0.5
     tufts = 0.5 + 0.5 * fractal_noise(points, 3.0, seed + 53, 2)
-    layers.glaze(color, hair * (0.70 + 0.27 * strands) * (0.86 + 0.14 * tufts))
+    layers.glaze(color, hair * (0.60 + 0.38 * strands) * (0.86 + 0.14 * tufts))
     layers.height += hair * 0.16 * strands
 
 

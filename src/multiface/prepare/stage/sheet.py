@@ -16,6 +16,7 @@ _ROWS = [2, 3, 3, 2, 3, 3, 3, 8, 8, 5, 7, 4, 6, 6, 2, 3, 3, 2, 3, 2, 2]
 _CROWDING = {7: 1.35, 8: -1.35, 12: 1.2, 13: -1.2}
 _NOSE_COLUMNS, _EYE_COLUMNS, _CHEEK_COLUMNS, _BACK_COLUMNS = 9, 14, 6, 7
 EYE_RINGS, MOUTH_RINGS = 2, 5
+_MOUTH_COLUMN = 16  # from the midline; moved sideways to the corner of each mouth, so that all heads share one topology
 
 
 @dataclass
@@ -59,13 +60,12 @@ class SkinSheet:
         eye_row = int(np.flatnonzero(self.row_t == EYES)[0])
         mouth_row = int(np.flatnonzero(self.row_t == MOUTH)[0])
         inner, outer = _NOSE_COLUMNS, _NOSE_COLUMNS + _EYE_COLUMNS
-        corner = self._mouth_column(skull, marks, middle)
         self.slits = [
             Slit("eye_L", eye_row, middle + inner, middle + outer),
             Slit("eye_R", eye_row, middle - outer, middle - inner),
-            Slit("mouth", mouth_row, middle - corner, middle + corner),
+            Slit("mouth", mouth_row, middle - _MOUTH_COLUMN, middle + _MOUTH_COLUMN),
         ]
-        self._mouth_stretch = self._stretch_to_corner(skull, marks, middle + corner)
+        self._mouth_stretch = self._stretch_to_corner(skull, marks, middle + _MOUTH_COLUMN)
         self._number()
         self._connect()
 
@@ -75,10 +75,6 @@ class SkinSheet:
         factor = 1.0 + (self._mouth_stretch - 1.0) * np.exp(-(((t - MOUTH) / 2.4) ** 2)) * smoothstep(0.95, 0.5, sine)
         moved = np.sign(a) * np.arcsin(np.clip(sine * factor, 0, 1)) * 2 / np.pi
         return np.where(np.abs(a) < 1.0, moved, a)
-
-    def _mouth_column(self, skull: Skull, marks: Landmarks, middle: int) -> int:
-        x = skull.half_width(MOUTH) * np.sin(self.column_a[middle : middle + 25] * np.pi / 2)
-        return int(np.abs(x - marks.mouth_x).argmin())
 
     def _stretch_to_corner(self, skull: Skull, marks: Landmarks, column: int) -> float:
         return marks.mouth_x / (skull.half_width(MOUTH) * np.sin(self.column_a[column] * np.pi / 2))

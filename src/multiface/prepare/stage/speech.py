@@ -63,7 +63,8 @@ class Speech:
         for vowel, (formants, _) in enumerate(_VOWELS):
             level = envelopes[self._vowels == vowel].sum(0) if (self._vowels == vowel).any() else np.zeros(count)
             if level.any():
-                voice += _resonate(pulses * level, np.array(formants, np.float64), SAMPLE_RATE)
+                vowel_sound = _resonate(pulses * level, np.array(formants, np.float64), SAMPLE_RATE)
+                voice += vowel_sound * (level.max() / np.abs(vowel_sound).max())  # all vowels equally loud
         hiss = np.diff(noise, prepend=0.0) * self._hiss_level(time)
         sound = voice / max(float(np.abs(voice).max()), 1e-9) + 0.05 * hiss
         return np.rint(9000.0 * np.clip(sound, -3.0, 3.0)).astype(np.int16)

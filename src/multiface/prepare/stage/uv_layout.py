@@ -80,12 +80,12 @@ def _vertical(head: Head, t: np.ndarray) -> np.ndarray:
 
 
 def _towards_middle(loop: np.ndarray, fraction: float) -> np.ndarray:
-    """The loop shrunk towards the line half-way between its margins; also sideways, so that its corners stay apart."""
+    """The loop shrunk towards the line half-way between its margins; its corners move along that line."""
     half = len(loop) // 2
     upper, lower = loop[: half + 1], np.concatenate([loop[:1], loop[: half - 1 : -1]])
-    line = 0.5 * (upper[:, 1] + lower[:, 1])
+    middle = 0.5 * (upper + lower)
     order = np.concatenate([np.arange(half + 1), np.arange(half - 1, 0, -1)])
-    center_u = 0.5 * (loop[0, 0] + loop[half, 0])
-    u = center_u + (loop[:, 0] - center_u) * (1.0 - 0.22 * fraction)
-    v = loop[:, 1] + (line[order] - loop[:, 1]) * fraction
-    return np.stack([u, v], -1)
+    out = loop + (middle[order] - loop) * fraction
+    out[0] += 0.5 * fraction * (middle[1] - middle[0])
+    out[half] += 0.5 * fraction * (middle[half - 1] - middle[half])
+    return out
