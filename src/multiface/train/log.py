@@ -26,7 +26,7 @@ class RunLog:
         kept = [line for line in read_log(path) if line["iteration"] < start or line["kind"] == "val"] if start else []
         kept = [line for line in kept if line["iteration"] <= start]
         write_text(path, "".join(json.dumps(line) + "\n" for line in kept))
-        self._file = path.open("a", encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8", buffering=1)  # whole lines, for whoever follows the run
         self._board = SummaryWriter(str(path.parent), purge_step=start or None)
 
     def add(self, kind: str, iteration: int, values: dict[str, float]) -> None:
