@@ -77,7 +77,7 @@ def _teeth(head: Head, points: np.ndarray, upper: bool, seed: int) -> Layers:
     gap = np.abs(s[:, None] - edges[None, :]).min(1) * 30.0
     tooth = np.clip(np.searchsorted(edges, s), 1, len(edges) - 1)
     middle = 0.5 * (edges[tooth] + edges[tooth - 1])
-    layers.color[:] = np.array([0.80, 0.70, 0.54])
+    layers.color[:] = np.array([0.86, 0.71, 0.50])
     layers.color *= (1.0 + 0.05 * fractal_noise(points, 2.0, seed + 97, 2))[:, None]
     layers.tint((0.93, 0.88, 0.78), smoothstep(0.35, 0.9, s))
     layers.tint((0.42, 0.33, 0.27), smoothstep(0.55, 0.05, gap))
@@ -87,5 +87,5 @@ def _teeth(head: Head, points: np.ndarray, upper: bool, seed: int) -> Layers:
     layers.glaze((0.42, 0.15, 0.14), gum)
     tone = monotone_cubic(np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.85, 0.45]), s)
     layers.color *= tone[:, None]
-    layers.gloss[:], layers.roughness[:] = 0.9, 0.18
+    layers.gloss[:], layers.roughness[:] = 0.5, 0.20
     return layers
