@@ -25,9 +25,10 @@ class Optimisation:
         self._decay = decay
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         colour = [p for p in model.colour_parameters() if p.requires_grad]
-        self.main = torch.optim.Adam(model.main_parameters(), lr=learning_rate)
+        # Fused: one pass over memory for each parameter, several times faster on CPUs too; the same rule.
+        self.main = torch.optim.Adam(model.main_parameters(), lr=learning_rate, fused=True)
         # A single camera has nothing to correct: its row is the anchor, and the others have no entries.
-        self.colour = torch.optim.Adam(colour, lr=learning_rate)
+        self.colour = torch.optim.Adam(colour, lr=learning_rate, fused=True)
 
     def update(self, total: torch.Tensor) -> float:
         """Backward, clip, step; returns the gradient norm before clipping.
