@@ -60,7 +60,8 @@ def test_json_has_what_programs_rely_on(capture: Capture) -> None:
     result = json.loads(json.dumps(inspect_capture(capture.path).to_json()))
     assert result["frames"] == 6
     assert result["segments"] == SEGMENTS
-    assert result["cameras"] == ["400002", "400003", "400004"]
+    assert result["cameras"] == 3
+    assert result["camera_names"] == ["400002", "400003", "400004"]
     assert [set(problem) for problem in result["problems"]] == [{"file", "what"}]
     assert result["problems"][0]["file"] == f"images/{SEGMENT}/{CAMERA}/000102.png"
 

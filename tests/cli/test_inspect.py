@@ -40,7 +40,8 @@ def test_json_is_the_last_line_of_stdout(capture: Capture, capsys: pytest.Captur
     assert out.count("\n") == 1
     assert result["frames"] == 6
     assert result["segments"] == SEGMENTS
-    assert result["cameras"] == ["400002", "400003", "400004"]
+    assert result["cameras"] == 3
+    assert result["camera_names"] == ["400002", "400003", "400004"]
     assert [problem["file"] for problem in result["problems"]] == [broken]
     assert "1 problem" in err
 

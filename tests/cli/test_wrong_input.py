@@ -194,6 +194,12 @@ def test_a_loss_that_is_no_number_stops_and_says_which_batch(
     assert "iteration" in message and "batch of" in message and "--lr" in message
 
 
+def test_several_processes_do_not_write_over_each_other(capsys, capture: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "one process" in refused(capsys, train_words(capture, tmp_path))
+    assert left_nothing(tmp_path)
+
+
 def test_from_the_command_line_it_is_the_same(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "multiface", "train", str(tmp_path / "nowhere")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

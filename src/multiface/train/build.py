@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import torch
@@ -53,6 +54,7 @@ def build_trainer(config: TrainConfig, observer: Observer) -> Trainer:
     Raises:
         MultifaceError: what does not fit and what to do.
     """
+    _refuse_several_processes()
     folder = RunFolder(config.resume or config.result_path)
     if config.resume is not None:
         config = _resumed(config, folder)
@@ -84,6 +86,16 @@ def build_trainer(config: TrainConfig, observer: Observer) -> Trainer:
     if config.resume is not None:
         trainer.resume()
     return trainer
+
+
+def _refuse_several_processes() -> None:
+    """A launcher may start us, as one process; several would write over each other's run."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ArgumentError(
+            "training runs as one process",
+            found=f"WORLD_SIZE={os.environ['WORLD_SIZE']}",
+            remedy="Start it with one process (--nproc_per_node=1), or without a launcher",
+        )
 
 
 def _model_side(config: TrainConfig, data: DataSetup, texture_size: int, device: torch.device) -> tuple[Step, ModelInfo]:

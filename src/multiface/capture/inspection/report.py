@@ -101,7 +101,8 @@ class InspectionReport:
             "mode": "quick" if self.quick else "full",
             "frames": self.frames,
             "segments": self.segments,
-            "cameras": self.cameras,
+            "cameras": len(self.cameras),
+            "camera_names": list(self.cameras),
             "details": {name: asdict(summary) for name, summary in self.details.items()},
             "gaps": [gap._asdict() for gap in self.gaps],
             "sizes": {
