@@ -94,7 +94,7 @@ class InspectionReport:
         return path.relative_to(self.path).as_posix() if path.is_relative_to(self.path) else str(path)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types only; ``cameras`` is the list of names, sizes are ``[height, width]``."""
+        """Plain types only; ``frames`` and ``cameras`` are counts, sizes are ``[height, width]``."""
         return {
             "capture": str(self.path),
             "entity": self.entity,
