@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from multiface.cli.options import parse
@@ -10,7 +9,7 @@ from multiface.cli.output import console, emit_json
 from multiface.train.config import TrainConfig
 
 if TYPE_CHECKING:
-    from multiface.train.loop import TrainResult
+    from multiface.train.loop import Trainer, TrainResult
 
 DESCRIPTION = (
     "Train a model on a capture: from mesh, average texture and view direction to geometry and view-dependent texture. "
@@ -29,18 +28,19 @@ def main(argv: list[str]) -> int:
     if result.interrupted:
         return 130
     if config.json:
-        emit_json(json_result(trainer.folder.model, result))
+        emit_json(json_result(trainer, result))
     return 0
 
 
-def json_result(checkpoint, result: TrainResult) -> dict:
+def json_result(trainer: Trainer, result: TrainResult) -> dict:
     """What ``--json`` prints."""
     return {
-        "checkpoint": str(checkpoint),
+        "checkpoint": str(trainer.folder.model),
         "iterations": result.iterations,
         "images_per_second": result.images_per_second,
         "losses": result.train,
         "validation": result.validation,
+        "best": result.best,
         "discarded": result.discarded,
-        **{key: value for key, value in asdict(result).items() if key == "best"},
+        "left_out": [entry._asdict() for entry in (*trainer.train_loader.index.skipped, *trainer.train_loader.skipped)],
     }
