@@ -125,7 +125,7 @@ def _model_side(config: TrainConfig, data: DataSetup, texture_size: int, device:
     )
     table, _ = camera_table(krt_names, names, len(names))
     step = Step(
-        model.to(device).to(memory_format=torch.channels_last),
+        model.to(device, memory_format=torch.channels_last),  # pyright: ignore[reportCallIssue]  (not in the stubs)
         normalisation.to(device),
         capture.topology,
         table.to(device),
