@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multiface.render.cpu.forward import find_bounds, find_planes
+from multiface.render.cpu.forward import find_planes
 from multiface.render.cpu.gradient_kernels import differentiate_corners, place_triangles, scatter_texture
 from multiface.render.cpu.schedule import BAND_ROWS, for_bands, for_items
 from multiface.render.cpu.shade_kernels import differentiate_rows
 from multiface.render.cpu.threads import run_parallel, thread_count
 from multiface.render.cpu.vertex_kernels import unproject_gradients
+
+BANDS_AT_ONCE = 4
+"""Bands for each thread between two visits to the texture."""
 
 
 @dataclass(frozen=True)
@@ -63,42 +66,52 @@ def find_gradients(
 ) -> Gradients:
     """Gradients of a loss from those of image (B, C, H, W) and depth (B, H, W) float32.
 
-    Items are taken a few at a time, one for each thread, to need working memory for those only.
+    Items are taken a few at a time, one for each thread, and their pictures a few bands at a time, to need working memory
+    for those only.
     """
-    batch, size = len(scene.triangle), scene.triangle.shape[1:]
+    batch, threads = len(scene.triangle), thread_count()
     gradients = Gradients.wanted(scene, geometry, texture)
-    bounds = find_bounds(scene.screen, scene.faces, size)
-    places = np.empty(bounds.shape[:2], np.int32)
-    rows = max(place_triangles(bounds, BAND_ROWS, item, places) for item in range(batch))
-    slots = min(batch, thread_count())
-    texels = np.empty((slots if texture else 0, *size, 2), np.int32)
-    parts = np.empty((slots if texture else 0, *size, 2), np.float32)
+    places = np.empty((batch, len(scene.faces)), np.int32)
+    bands = np.empty((*places.shape, 2), np.int32)
+    counts = np.empty(batch, np.int64)
+    for_items(lambda item: place_triangles(scene.triangle, BAND_ROWS, item, bands, places, counts), batch)
     if depth_gradient is None:
         depth_gradient = np.empty((0, 0, 0), np.float32)
     planes = find_planes(scene.screen, scene.faces, scene.uvs, scene.uv_faces, scene.perspective)
-    for start in range(0, batch, slots):
-        items = range(start, min(start + slots, batch))
-        moments = np.zeros((slots if geometry else 0, rows, 12))
-        for_bands(
-            lambda slot, first, last, items=items, moments=moments: differentiate_rows(
-                planes, scene.texture, scene.triangle, image_gradient, depth_gradient, places,
-                items[slot], slot, first // BAND_ROWS, first, last, moments, texels, parts,
-            ),
-            len(items), size[0],
-        )  # fmt: skip
+    for start in range(0, batch, threads):
+        items = range(start, min(start + threads, batch))
+        moments = np.zeros((len(items) if geometry else 0, counts.max(), 12))
+        _over_pixels(scene, planes, places, image_gradient, depth_gradient, items, moments, gradients.texture)
         if geometry:
-            _to_vertices(scene, bounds, places, moments, items, gradients)
-        if texture:
-            _to_texture(scene.triangle, texels, parts, image_gradient, items, gradients.texture)
+            _to_vertices(scene, bands, places, moments, items, gradients)
     return gradients
 
 
-def _to_vertices(scene: Scene, bounds, places, moments, items: range, gradients: Gradients) -> None:
+def _over_pixels(scene: Scene, planes, places, image_gradient, depth_gradient, items: range, moments, texture_gradient) -> None:
+    """Fill the moments and the gradient of the texture, each where wanted."""
+    height, width = scene.triangle.shape[1:]
+    chunk_rows = BAND_ROWS * BANDS_AT_ONCE * -(-thread_count() // len(items))
+    looks = (0 if texture_gradient is None else len(items), min(chunk_rows, height), width, 2)
+    texels, parts = np.empty(looks, np.int32), np.empty(looks, np.float32)
+    for top in range(0, height, chunk_rows):
+        bottom = min(top + chunk_rows, height)
+        for_bands(
+            lambda slot, first, last, top=top: differentiate_rows(
+                planes, scene.texture, scene.triangle, image_gradient, depth_gradient, places,
+                items[slot], slot, (top + first) // BAND_ROWS, top, top + first, top + last, moments, texels, parts,
+            ),
+            len(items), bottom - top,
+        )  # fmt: skip
+        if texture_gradient is not None:
+            _to_texture(scene.triangle, texels, parts, image_gradient, items, top, bottom, texture_gradient)
+
+
+def _to_vertices(scene: Scene, bands, places, moments, items: range, gradients: Gradients) -> None:
     screen_gradient = np.zeros((len(items), *scene.screen.shape[1:]))
 
     def task(slot: int) -> None:
         differentiate_corners(
-            scene.screen, scene.faces, scene.uvs, scene.uv_faces, scene.perspective, bounds, BAND_ROWS, places, moments,
+            scene.screen, scene.faces, scene.uvs, scene.uv_faces, scene.perspective, bands, places, moments,
             items[slot], slot, screen_gradient,
         )  # fmt: skip
         unproject_gradients(
@@ -109,8 +122,8 @@ def _to_vertices(scene: Scene, bounds, places, moments, items: range, gradients:
     for_items(task, len(items))
 
 
-def _to_texture(triangle, texels, parts, image_gradient, items: range, texture_gradient) -> None:
-    """Spread the gradient of the picture over the texture; items that share one texture follow one another."""
+def _to_texture(triangle, texels, parts, image_gradient, items: range, top: int, bottom: int, texture_gradient) -> None:
+    """Spread the gradient of some rows of the picture over the texture; items that share one texture follow one another."""
     threads = thread_count()
     shared = len(texture_gradient) == 1
     groups = 1 if shared else len(items)
@@ -119,6 +132,8 @@ def _to_texture(triangle, texels, parts, image_gradient, items: range, texture_g
     def task(index: int) -> None:
         group, stripe = divmod(index, stripes)
         for slot in range(len(items)) if shared else (group,):
-            scatter_texture(triangle, texels, parts, image_gradient, items[slot], slot, stripe, stripes, texture_gradient)
+            scatter_texture(
+                triangle, texels, parts, image_gradient, items[slot], slot, top, bottom, stripe, stripes, texture_gradient
+            )
 
     run_parallel(task, groups * stripes, threads)

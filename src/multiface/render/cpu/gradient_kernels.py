@@ -5,55 +5,59 @@ Symbols are those of :mod:`multiface.render.cpu.shade_kernels`.
 
 from __future__ import annotations
 
-from numpy import float32, uintp
+import numpy as np
+from numpy import float32, int32, uintp
 
 from multiface.render.cpu.jit import inlined, kernel
 
 
 @kernel
-def place_triangles(bounds, band_rows, item, places):
-    """Give each triangle one row of moments for each band of ``band_rows`` rows that it could cover.
+def place_triangles(triangle, band_rows, item, bands, places, counts):
+    """Give each triangle one row of moments for each band of ``band_rows`` rows from its first pixel shown to its last.
 
     Args:
-        bounds: (B, F, 4) int32, from ``bound_triangles``.
+        triangle: (B, H, W) int32.
+        bands: (B, F, 2) int32, written: first and last band; the last is before the first if no pixel is shown.
         places: (B, F) int32, written: the row for band 0, if it reached there.
-
-    Returns:
-        How many rows that takes.
+        counts: (B,) int64, written: how many rows that takes.
     """
+    bands[item, :, 0], bands[item, :, 1] = 0, -1
+    for i in range(triangle.shape[1]):
+        previous = -1
+        for j in range(triangle.shape[2]):
+            f = triangle[item, i, j]
+            if f != previous and f >= 0:
+                if bands[item, f, 1] < 0:
+                    bands[item, f, 0] = i // band_rows
+                bands[item, f, 1] = i // band_rows
+            previous = f
     count = 0
-    for f in range(bounds.shape[1]):
-        first, last = bounds[item, f, 0] // band_rows, bounds[item, f, 1] // band_rows
-        places[item, f] = count - first
-        if bounds[item, f, 0] <= bounds[item, f, 1] and bounds[item, f, 2] <= bounds[item, f, 3]:
-            count += last - first + 1
-    return count
+    for f in range(bands.shape[1]):
+        places[item, f] = count - bands[item, f, 0]
+        count += bands[item, f, 1] - bands[item, f, 0] + 1
+    counts[item] = count
 
 
 @kernel
-def differentiate_corners(
-    screen, faces, uvs, uv_faces, perspective, bounds, band_rows, places, moments, item, slot, screen_gradient
-):
+def differentiate_corners(screen, faces, uvs, uv_faces, perspective, bands, places, moments, item, slot, screen_gradient):
     """Add the gradients of the corners of all triangles to those of the vertices.
 
     Args:
         screen: (B, V, 3) float64; faces: (F, 3) int32; uvs: (U, 2) float32; uv_faces: (F, 3) int32.
-        bounds, places: As for ``place_triangles``.
+        bands, places: From ``place_triangles``.
         moments: (slots, rows, 12) float64, from ``differentiate_rows``.
         screen_gradient: (slots, V, 3) float64, added to: with respect to u, v, z.
     """
     for f in range(len(faces)):
-        if bounds[item, f, 0] > bounds[item, f, 1] or bounds[item, f, 2] > bounds[item, f, 3]:
+        if bands[item, f, 1] < 0:
             continue
         p = px = py = q = qx = qy = r = rx = ry = d = dx = dy = 0.0
-        for band in range(bounds[item, f, 0] // band_rows, bounds[item, f, 1] // band_rows + 1):
+        for band in range(bands[item, f, 0], bands[item, f, 1] + 1):
             sums = moments[slot, places[item, f] + band]
             p, px, py = p + sums[0], px + sums[1], py + sums[2]
             q, qx, qy = q + sums[3], qx + sums[4], qy + sums[5]
             r, rx, ry = r + sums[6], rx + sums[7], ry + sums[8]
             d, dx, dy = d + sums[9], dx + sums[10], dy + sums[11]
-        if p == 0.0 and q == 0.0 and d == 0.0 and px == 0.0 and py == 0.0 and qx == 0.0 and qy == 0.0:
-            continue
         a, b, c = screen[item, faces[f, 0]], screen[item, faces[f, 1]], screen[item, faces[f, 2]]
         e1u, e1v, e2u, e2v = b[0] - a[0], b[1] - a[1], c[0] - a[0], c[1] - a[1]
         u0, v0 = uvs[uv_faces[f, 0], 0], uvs[uv_faces[f, 0], 1]
@@ -114,36 +118,41 @@ def _areas(e1u, e1v, e2u, e2v, g, gx, gy):
 
 
 @kernel
-def scatter_texture(triangle, texels, parts, image_gradient, item, slot, stripe, stripes, texture_gradient):
-    """Add what pixels give to the texels of one stripe: every ``stripes``-th block of rows of the texture.
+def scatter_texture(
+    triangle, texels, parts, image_gradient, item, slot, first_row, last_row, stripe, stripes, texture_gradient
+):
+    """Add what rows of pixels give to the texels of one stripe: every ``stripes``-th block of rows of the texture.
 
     Each texel receives from pixels in picture order whatever the number of stripes, so the result does not depend on it.
 
     Args:
-        texels, parts: From ``differentiate_rows``.
+        texels, parts: From ``differentiate_rows``, with ``first_row`` first.
         texture_gradient: (B or 1, C, h, w) float32.
     """
     channels, height, width = texture_gradient.shape[1], texture_gradient.shape[2], texture_gradient.shape[3]
-    out = texture_gradient[item if len(texture_gradient) > 1 else 0].reshape(-1)
-    gradient = image_gradient[item].reshape(-1)
-    one, size, pixels, block = float32(1.0), height * width, triangle.shape[1] * triangle.shape[2], 16 * width
-    for i in range(triangle.shape[1]):
-        for k in range(triangle.shape[2]):
-            j = uintp(k)
+    target = texture_gradient[item if len(texture_gradient) > 1 else 0].reshape(channels, height * width)
+    columns, block = triangle.shape[2], 16 * width
+    # what the pixels of a row give to one row of the texture: two entries a pixel, fewer if others own one of them
+    source, weight, part = np.empty(2 * columns, int32), np.empty(2 * columns, float32), np.empty(2 * columns, float32)
+    left, right = np.empty(2 * columns, int32), np.empty(2 * columns, int32)
+    for i in range(first_row, last_row):
+        looks, shares = texels[slot, i - first_row], parts[slot, i - first_row]
+        n = 0
+        for j in range(columns):
             if triangle[item, i, j] < 0:
                 continue
-            top, left = texels[slot, i, j, 0], texels[slot, i, j, 1]
-            bottom = top + width if top + width < size else 0
-            right = left + 1 if left + 1 < width else 0
-            fy, fx = parts[slot, i, j, 0], parts[slot, i, j, 1]
-            pixel = i * triangle.shape[2] + k
-            if stripes == 1 or (top // block) % stripes == stripe:
-                for c in range(channels):
-                    g = gradient[uintp(pixel + c * pixels)] * (one - fy)
-                    out[uintp(c * size + top + left)] += g * (one - fx)
-                    out[uintp(c * size + top + right)] += g * fx
-            if stripes == 1 or (bottom // block) % stripes == stripe:
-                for c in range(channels):
-                    g = gradient[uintp(pixel + c * pixels)] * fy
-                    out[uintp(c * size + bottom + left)] += g * (one - fx)
-                    out[uintp(c * size + bottom + right)] += g * fx
+            top, first = looks[j, 0], looks[j, 1]
+            second = first + 1 if first + 1 < width else 0
+            for lower in range(2):
+                row = top if lower == 0 else (top + width if top + width < height * width else 0)
+                if stripes == 1 or (row // block) % stripes == stripe:
+                    source[n], left[n], right[n], part[n] = j, row + first, row + second, shares[j, 1]
+                    weight[n] = shares[j, 0] if lower else float32(1.0) - shares[j, 0]
+                    n += 1
+        for c in range(channels):
+            out, gradient = target[c], image_gradient[item, c, i]
+            for k in range(n):
+                g = gradient[uintp(source[k])] * weight[k]
+                g_right = g * part[k]
+                out[uintp(left[k])] += g - g_right
+                out[uintp(right[k])] += g_right

@@ -162,7 +162,7 @@ def weigh_rows(screen, faces, perspective, triangle, item, first_row, last_row, 
 @kernel
 def differentiate_rows(
     planes, texture, triangle, image_gradient, depth_gradient, places,
-    item, slot, band, first_row, last_row, moments, texels, parts,
+    item, slot, band, top_row, first_row, last_row, moments, texels, parts,
 ):  # fmt: skip
     """Collect what the pixels of a band of rows contribute to their triangles, and where in the texture they look.
 
@@ -177,8 +177,9 @@ def differentiate_rows(
         places: (B, F) int32, to which the band is added to find the row of ``moments`` of a triangle.
         item, slot: Index into the arrays of the batch, and into those written here.
         moments: (slots, rows, 12) float64, added to: sums of P, Q, R, D each plain, times dx, times dy; may be empty.
-        texels: (slots, H, W, 2) int32, written: upper row times texture width, left column; may be empty.
-        parts: (slots, H, W, 2) float32, written: the part of the lower row and of the right column.
+        texels: (slots, rows, W, 2) int32, written: upper row times texture width, left column; the first row is that of
+            ``top_row``; may be empty.
+        parts: (slots, rows, W, 2) float32, written: the part of the lower row and of the right column.
     """
     channels, height, width = texture.shape[1], texture.shape[2], texture.shape[3]
     texels_of = texture[item if len(texture) > 1 else 0].reshape(channels, height * width)
@@ -195,8 +196,8 @@ def differentiate_rows(
         _texels_of_row(vs, first, last, height, width, top, bottom, fy)
         if len(texels):
             for k in range(first, last):
-                texels[slot, i, k, 0], texels[slot, i, k, 1] = top[k], left[k]
-                parts[slot, i, k, 0], parts[slot, i, k, 1] = fy[k], fx[k]
+                texels[slot, i - top_row, k, 0], texels[slot, i - top_row, k, 1] = top[k], left[k]
+                parts[slot, i - top_row, k, 0], parts[slot, i - top_row, k, 1] = fy[k], fx[k]
         if not len(moments):
             continue
         gx[:] = 0.0
