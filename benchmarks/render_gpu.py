@@ -69,11 +69,11 @@ def load(folder: Path, batch: int, device: str = "cuda") -> Workload:
         tensor = torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(device).expand(batch, *array.shape)
         return tensor + noise * torch.randn(tensor.shape, generator=random, device=device)
 
+    photos = torch.from_numpy(photo.copy()).to(device).expand(batch, -1, -1, -1).contiguous()
     weight = torch.from_numpy(weight / weight.max()).permute(2, 0, 1).contiguous().to(device)
     return Workload(
         repeated(vertices, 0.2), repeated(projection, 0.0), read_obj(folder / "face_topology.obj").topology,
-        repeated(texture.transpose(2, 0, 1), 0.01), torch.from_numpy(photo.copy()).to(device).expand(batch, -1, -1, -1).contiguous(),
-        weight,
+        repeated(texture.transpose(2, 0, 1), 0.01), photos, weight,
     )  # fmt: skip
 
 

@@ -26,12 +26,14 @@ def close(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None
 
 
 def compare(contender, reference, scene: Scene, interpolation: str) -> None:
+    # float32 texture coordinates resolve 2^-24 of a side, and noise differs by as much as 1 from texel to texel
+    tolerance = 1e-5 * max(1.0, max(scene.texture.shape[2:]) / 20)
     scenes = scene.with_gradients(), scene.with_gradients()
     found, expected = contender.render(scenes[0], interpolation), reference.render(scenes[1], interpolation)
     same = found.triangle == expected.triangle
     assert int((~same).sum()) <= max(2, SHARE_OF_FLIPS * same.numel())
     assert (expected.triangle >= 0).any()
-    close(found.image * same[:, None], expected.image * same[:, None], 1e-5)
+    close(found.image * same[:, None], expected.image * same[:, None], tolerance)
     close(found.depth * same, expected.depth * same, 1e-6)
     random = torch.Generator().manual_seed(1)
     image_weight = torch.randn(expected.image.shape, generator=random, dtype=expected.image.dtype) * same[:, None]

@@ -44,6 +44,8 @@ class Backend:
 _MODULES = {"reference": "multiface.render.reference", "numba": "multiface.render.cpu", "triton": "multiface.render.gpu"}
 _DEFAULTS = {"cpu": "numba", "cuda": "triton"}  # "cuda" is the name of ROCm devices too
 
+_loaded: dict[str, Backend] = {}
+
 
 def backend_names() -> tuple[str, ...]:
     """The names that the argument ``backend`` takes."""
@@ -61,7 +63,9 @@ def find_backend(name: str | None, device: torch.device) -> Backend:
     if name not in _MODULES:
         names = ", ".join(repr(known) for known in _MODULES)
         raise ArgumentError("unknown render backend", expected=f"None, {names}", found=repr(name))
-    backend: Backend = import_module(_MODULES[name]).BACKEND
+    if name not in _loaded:
+        _loaded[name] = import_module(_MODULES[name]).BACKEND
+    backend = _loaded[name]
     if backend.device_types and device.type not in backend.device_types:
         raise ArgumentError(
             f"the render backend '{name}' does not run on this device",

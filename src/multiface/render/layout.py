@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from weakref import finalize
 
 import numpy as np
 import torch
@@ -29,7 +29,8 @@ class Layout:
     n_vertices: int
 
 
-_layouts: WeakKeyDictionary[Topology, dict[torch.device, Layout]] = WeakKeyDictionary()
+# By identity, which torch.compile can look up where it cannot follow weak references.
+_layouts: dict[tuple[int, torch.device], Layout] = {}
 
 
 def layout_on(topology: Topology, device: torch.device) -> Layout:
@@ -38,12 +39,13 @@ def layout_on(topology: Topology, device: torch.device) -> Layout:
     Raises:
         ArgumentError: ``topology`` is not a Topology, or a uv that a triangle uses is not finite.
     """
-    if not isinstance(topology, Topology):
-        raise ArgumentError("topology has the wrong type", expected="Topology", found=type(topology).__name__)
-    per_device = _layouts.setdefault(topology, {})
-    if device not in per_device:
-        per_device[device] = _build(topology, device)
-    return per_device[device]
+    key = (id(topology), device)
+    if key not in _layouts:
+        if not isinstance(topology, Topology):
+            raise ArgumentError("topology has the wrong type", expected="Topology", found=type(topology).__name__)
+        _layouts[key] = _build(topology, device)
+        finalize(topology, _layouts.pop, key, None)
+    return _layouts[key]
 
 
 def _build(topology: Topology, device: torch.device) -> Layout:

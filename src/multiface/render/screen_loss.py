@@ -62,7 +62,7 @@ def screen_loss(
         ArgumentError: shapes, types, devices, batches or indices that do not fit; unknown interpolation or backend.
     """
     check_tensor(photo, "photo", "(B, H, W, 3)", (torch.uint8,))
-    vertices, projection, size, perspective = check_scene(vertices, projection, photo.shape[1:3], interpolation)
+    vertices, projection, _, perspective = check_scene(vertices, projection, photo.shape[1:3], interpolation)
     check_texture(texture, vertices.device)
     _check_loss_inputs(texture, photo, weight, vertices.device)
     batch = common_batch(vertices=vertices, projection=projection, texture=texture, photo=photo)

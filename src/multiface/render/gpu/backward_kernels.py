@@ -23,33 +23,34 @@ def picture_backward_kernel(
     item, row, column, inside = pixels_of_tile(height, width, TILE_Y, TILE_X)
     face = tl.load(triangle + item * height * width + row * width + column, mask=inside, other=-1)
     shown = face >= 0
-    x, y, scale, _, du, dv, u, v = locate(surface + item * n_faces * 16, face, row, column, shown, PERSPECTIVE)
-    at00, at01, at10, at11, part_x, part_y = texels_around(
-        u, v, texture_height, texture_width, texture_row, texture_column, WIDE
-    )
-    texels = texture + item * texture_item
-    of_pixel = image_gradient + item * image_item + row.to(tl.int64) * image_row + column * image_column
-    of_colour = tl.zeros((TILE_Y * TILE_X, PADDED), tl.float32)
-    g_u, g_v = tl.zeros((TILE_Y * TILE_X,), tl.float32), tl.zeros((TILE_Y * TILE_X,), tl.float32)
-    for channel in tl.static_range(CHANNELS):
-        g = tl.load(of_pixel + channel * image_channel, mask=shown, other=0.0).to(tl.float32)
-        if FOR_GEOMETRY:
-            _, by_x, by_y = blend(texels + channel * texture_channel, at00, at01, at10, at11, part_x, part_y, shown)
-            g_u += g * by_x
-            g_v += g * by_y
-        of_colour = tl.where(tl.arange(0, PADDED)[None, :] == channel, g[:, None], of_colour)
-    if FOR_TEXTURE:
-        at00, at01, at10, at11, part_x, part_y = texels_around(u, v, texture_height, texture_width, texture_width, 1, WIDE)
-        add_texel_gradients(
-            texture_gradient + item * gradient_item, at00, at01, at10, at11, part_x, part_y, of_colour, shown
+    if tl.max(face, 0) >= 0:
+        x, y, scale, _, du, dv, u, v = locate(surface + item * n_faces * 16, face, row, column, PERSPECTIVE)
+        at00, at01, at10, at11, part_x, part_y = texels_around(
+            u, v, texture_height, texture_width, texture_row, texture_column, WIDE
         )
-    if FOR_GEOMETRY:
-        g_z = tl.zeros((TILE_Y * TILE_X,), tl.float32)
-        if WITH_DEPTH:
-            at = depth_gradient + item * depth_item + row.to(tl.int64) * depth_row + column * depth_column
-            g_z = tl.load(at, mask=shown, other=0.0).to(tl.float32)
-        add_moments(moments + item * n_faces * 12, face, x, y, scale, du, dv,
-                    g_u * texture_width, g_v * texture_height, g_z, PERSPECTIVE)  # fmt: skip
+        texels = texture + item * texture_item
+        of_pixel = image_gradient + item * image_item + row.to(tl.int64) * image_row + column * image_column
+        of_colour = tl.zeros((TILE_Y * TILE_X, 2 * PADDED), tl.float32)
+        g_u, g_v = tl.zeros((TILE_Y * TILE_X,), tl.float32), tl.zeros((TILE_Y * TILE_X,), tl.float32)
+        for channel in tl.static_range(CHANNELS):
+            g = tl.load(of_pixel + channel * image_channel, mask=shown, other=0.0).to(tl.float32)
+            if FOR_GEOMETRY:
+                _, by_x, by_y = blend(texels + channel * texture_channel, at00, at01, at10, at11, part_x, part_y)
+                g_u += g * by_x
+                g_v += g * by_y
+            of_colour = tl.where(tl.arange(0, 2 * PADDED)[None, :] % PADDED == channel, g[:, None], of_colour)
+        if FOR_GEOMETRY:
+            g_z = tl.zeros((TILE_Y * TILE_X,), tl.float32)
+            if WITH_DEPTH:
+                at = depth_gradient + item * depth_item + row.to(tl.int64) * depth_row + column * depth_column
+                g_z = tl.load(at, mask=shown, other=0.0).to(tl.float32)
+            add_moments(moments + item * n_faces * 12, face, x, y, scale, du, dv,
+                        g_u * texture_width, g_v * texture_height, g_z, PERSPECTIVE)  # fmt: skip
+        if FOR_TEXTURE:
+            at00, at01, at10, at11, part_x, part_y = texels_around(u, v, texture_height, texture_width, texture_width, 1, WIDE)
+            add_texel_gradients(
+                texture_gradient + item * gradient_item, at00, at01, at10, at11, part_x, part_y, of_colour, shown
+            )
 
 
 @triton.jit

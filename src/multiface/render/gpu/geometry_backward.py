@@ -52,7 +52,7 @@ def _add_corner(
     gradient, first_vertex, faces, face, corner: tl.constexpr, surface, moments, origin_u, origin_v,
     from_u, from_v, to_u, to_v, scale, u, v, z, mask, PERSPECTIVE: tl.constexpr,
 ):  # fmt: skip
-    """Add the gradient of one corner, at local (u, v) with depth z, opposite to the edge from (from_u, from_v) to (to_u, to_v)."""
+    """Add the gradient of one corner, at local (u, v) with depth z, opposite to the edge between the other two."""
     weight_x, weight_y = (from_v - to_v) * scale, (to_u - from_u) * scale
     weight_c = (from_u * to_v - from_v * to_u) * scale
     of_u = _contract(moments, weight_x, weight_y, weight_c, mask)

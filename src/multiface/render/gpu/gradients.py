@@ -15,16 +15,18 @@ import triton.language as tl
 
 @triton.jit
 def add_texel_gradients(gradient, at00, at01, at10, at11, part_x, part_y, of_colour, mask):
-    """Add what a pixel's colour gradient (P, C) means for the four texels; offsets in texels of C contiguous channels."""
-    channels: tl.constexpr = of_colour.shape[1]
-    channel = tl.arange(0, channels)[None, :]
-    mask = mask[:, None] & (channel < channels)
-    upper, lower = of_colour * (1 - part_y)[:, None], of_colour * part_y[:, None]
-    near, far = (1 - part_x)[:, None], part_x[:, None]
-    tl.atomic_add(gradient + (at00 * channels)[:, None] + channel, upper * near, mask=mask, sem="relaxed")
-    tl.atomic_add(gradient + (at01 * channels)[:, None] + channel, upper * far, mask=mask, sem="relaxed")
-    tl.atomic_add(gradient + (at10 * channels)[:, None] + channel, lower * near, mask=mask, sem="relaxed")
-    tl.atomic_add(gradient + (at11 * channels)[:, None] + channel, lower * far, mask=mask, sem="relaxed")
+    """Add what a pixel's colour gradient means for the four texels; offsets in texels of C contiguous channels.
+
+    ``of_colour`` is (P, 2 C), the gradient twice: left and right texel are mostly neighbours in memory and go together.
+    """
+    channels: tl.constexpr = of_colour.shape[1] // 2
+    column = tl.arange(0, 2 * channels)[None, :]
+    right, mask = column >= channels, mask[:, None] & (column >= 0)
+    of_colour = of_colour * tl.where(right, part_x[:, None], (1 - part_x)[:, None])
+    upper = tl.where(right, at01[:, None], at00[:, None]) * channels + column % channels
+    lower = tl.where(right, at11[:, None], at10[:, None]) * channels + column % channels
+    tl.atomic_add(gradient + upper, of_colour * (1 - part_y)[:, None], mask=mask, sem="relaxed")
+    tl.atomic_add(gradient + lower, of_colour * part_y[:, None], mask=mask, sem="relaxed")
 
 
 @triton.jit
@@ -35,6 +37,8 @@ def add_moments(moments, face, x, y, scale, du, dv, g_u, g_v, g_z, PERSPECTIVE: 
         h_s = (g_u * du + g_v * dv + g_z * scale) * scale
     else:
         h_u, h_v, h_s = g_u, g_v, g_z
+    # off the mesh all of these may be anything, not finite included
+    x, y = tl.where(face >= 0, x, 0.0), tl.where(face >= 0, y, 0.0)
     current = tl.max(face, 0)
     while current >= 0:
         here = face == current

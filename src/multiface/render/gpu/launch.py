@@ -12,10 +12,12 @@ from multiface.render.gpu import backward_kernels, geometry_backward, loss_kerne
 
 TILE = 16
 LISTS_PER_TRIANGLE = 16
-SURFACE_TYPE = torch.float32
+TILES_AT_ONCE = 8
+_ROWS = 4
+SURFACE_TYPE = torch.float64
 # height and width in pixels and warps of each program; found by measurement on an H100
-_SHAPES = {"shade": (8, 32, 4), "backward": (8, 16, 1), "loss": (8, 16, 1)}
-# fused multiply-add would round the two sides of an edge differently
+_SHAPES = {"shade": (8, 32, 4), "backward": (8, 8, 1), "loss": (8, 8, 1)}
+# fused multiply-add would keep edges from being exactly 0 at their ends, and round their two sides differently
 _EXACT = {"enable_fp_fusion": False}
 
 
@@ -54,35 +56,85 @@ def padded_channels(channels: int) -> int:
     return triton.next_power_of_2(channels)
 
 
-def find_visible(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool = True) -> Visible:
-    """Project, list and rasterise."""
+class Scene(NamedTuple):
+    """A mesh projected and listed by tiles: leading arguments of the kernels that look at tiles."""
+
+    screen: torch.Tensor
+    faces: torch.Tensor
+    edges: torch.Tensor
+    bounds: torch.Tensor
+    heads: torch.Tensor
+    following: torch.Tensor
+    triangle: torch.Tensor
+    doubtful: torch.Tensor
+    n_vertices: int
+    n_faces: int
+    height: int
+    width: int
+    tiles_x: int
+    tiles_y: int
+    heads_per_item: int
+
+    @property
+    def n_tiles(self) -> int:
+        return len(self.doubtful)
+
+
+def set_up(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool = True) -> tuple[Scene, torch.Tensor, int]:
+    """Project and list: the scene, the ``surface`` records (B, F, 16), and the number of levels of tiles."""
     batch, n_vertices = mesh.vertices.shape[:2]
     n_faces, (height, width) = len(mesh.faces), size
     device = mesh.vertices.device
     tiles_x, tiles_y = triton.cdiv(width, TILE), triton.cdiv(height, TILE)
     levels, heads_per_item = tile_levels(tiles_x, tiles_y)
-    screen = torch.empty(batch, n_vertices, 3, dtype=torch.float64, device=device)
-    edges = torch.empty(batch, n_faces, 12, dtype=torch.float64, device=device)
-    bounds = torch.empty(batch, n_faces, 4, dtype=torch.int32, device=device)
-    surface = torch.empty(batch, n_faces if textured else 0, 16, dtype=SURFACE_TYPE, device=device)
-    heads = torch.full((batch, heads_per_item), -1, dtype=torch.int32, device=device)
-    following = torch.empty(batch * n_faces * LISTS_PER_TRIANGLE, dtype=torch.int32, device=device)
-    triangle = torch.empty(batch, height, width, dtype=torch.int32, device=device)
+
+    def memory(*shape: int, dtype: torch.dtype = torch.int32) -> torch.Tensor:
+        return torch.empty(*shape, dtype=dtype, device=device)
+
+    scene = Scene(
+        memory(batch, n_vertices, 3, dtype=torch.float64), mesh.faces, memory(batch, n_faces, 12, dtype=torch.float64),
+        memory(batch, n_faces, 2), torch.full((batch, heads_per_item), -1, dtype=torch.int32, device=device),
+        memory(batch * n_faces * LISTS_PER_TRIANGLE), memory(batch, height, width), memory(batch * tiles_x * tiles_y),
+        n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item,
+    )  # fmt: skip
+    surface = memory(batch, n_faces if textured else 0, 16, dtype=SURFACE_TYPE)
     block = 128
     if n_faces:
         setup_kernels.project_kernel[(batch * triton.cdiv(n_vertices, block),)](
-            mesh.vertices, mesh.projection, screen, n_vertices, BLOCK=block, **_EXACT
+            mesh.vertices, mesh.projection, scene.screen, n_vertices, BLOCK=block, **_EXACT
         )
         setup_kernels.setup_kernel[(batch * triton.cdiv(n_faces, block),)](
-            screen, mesh.faces, mesh.uvs, mesh.uv_faces, edges, bounds, surface, heads, following,
-            n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item,
+            scene.screen, mesh.faces, mesh.uvs, mesh.uv_faces, scene.edges, scene.bounds, surface, scene.heads,
+            scene.following, *scene[8:],
             PERSPECTIVE=perspective, TEXTURED=textured, LEVELS=levels, BLOCK=block, **_EXACT,
         )  # fmt: skip
-    raster_kernels.visibility_kernel[(batch * tiles_x * tiles_y,)](
-        edges, bounds, heads, following, triangle, n_faces, height, width, tiles_x, tiles_y, heads_per_item,
-        LEVELS=levels, num_warps=1, **_EXACT,
-    )  # fmt: skip
-    return Visible(triangle, screen, surface)
+    return scene, surface, levels
+
+
+def find_visible(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool = True) -> Visible:
+    """Project, list and rasterise."""
+    scene, surface, levels = set_up(mesh, size, perspective, textured)
+    raster_kernels.visibility_kernel[(scene.n_tiles,)](*scene, LEVELS=levels, num_warps=1, **_EXACT)
+    raster_kernels.exact_visibility_kernel[(triton.cdiv(scene.n_tiles, TILES_AT_ONCE),)](
+        *scene, scene.n_tiles, LEVELS=levels, GROUP=TILES_AT_ONCE, num_warps=1, **_EXACT
+    )
+    return Visible(scene.triangle, scene.screen, surface)
+
+
+def draw(mesh: Mesh, texture: torch.Tensor, size: tuple[int, int], perspective: bool):
+    """What is seen, (B, C, H, W) picture and (B, H, W) depth in the dtype of the vertices; up to 8 channels."""
+    scene, surface, levels = set_up(mesh, size, perspective)
+    batch, channels, dtype = len(mesh.vertices), texture.shape[1], mesh.vertices.dtype
+    image = torch.empty(batch, channels, *size, dtype=dtype, device=texture.device)
+    depth = torch.empty(batch, *size, dtype=dtype, device=texture.device)
+    for exact in (False, True):
+        group = TILES_AT_ONCE if exact else 1
+        shade_kernels.picture_kernel[(triton.cdiv(scene.n_tiles, group),)](
+            *scene, scene.n_tiles, surface, texture, image, depth, *texture.shape[2:], *item_strides(texture), image.stride(0),
+            CHANNELS=channels, PERSPECTIVE=perspective, WIDE=is_wide(texture),
+            LEVELS=levels, GROUP=group, EXACT=exact, ROWS=_ROWS, num_warps=1, **_EXACT,
+        )  # fmt: skip
+    return Visible(scene.triangle, scene.screen, surface), image, depth
 
 
 def tile_levels(tiles_x: int, tiles_y: int) -> tuple[int, int]:

@@ -28,41 +28,42 @@ def screen_loss_kernel(
     first_pixel = item * height * width
     face = tl.load(triangle + first_pixel + pixel, mask=inside, other=-1)
     shown = face >= 0
-    x, y, scale, _, du, dv, u, v = locate(surface + item * n_faces * 16, face, row, column, shown, PERSPECTIVE)
-    t00, t01, t10, t11, part_x, part_y = texels_around(
-        u, v, texture_height, texture_width, texture_row, texture_column, WIDE
-    )
-    if WEIGHTED:
-        w00, w01, w10, w11, weight_x, weight_y = texels_around(
-            u, v, weight_height, weight_width, weight_row, weight_column, WIDE
+    if tl.max(face, 0) < 0:
+        tl.store(partial_losses + tl.program_id(0), 0.0)
+    else:
+        x, y, scale, _, du, dv, u, v = locate(surface + item * n_faces * 16, face, row, column, PERSPECTIVE)
+        t00, t01, t10, t11, part_x, part_y = texels_around(
+            u, v, texture_height, texture_width, texture_row, texture_column, WIDE
         )
-    texels = texture + item * texture_item
-    loss = tl.zeros((TILE_Y * TILE_X,), tl.float32)
-    of_colour = tl.zeros((TILE_Y * TILE_X, PADDED), tl.float32)
-    g_u, g_v = tl.zeros((TILE_Y * TILE_X,), tl.float32), tl.zeros((TILE_Y * TILE_X,), tl.float32)
-    for channel in tl.static_range(3):
-        colour, by_x, by_y = blend(texels + channel * texture_channel, t00, t01, t10, t11, part_x, part_y, shown)
-        seen = tl.load(photo + first_pixel * 3 + pixel * 3 + channel, mask=shown, other=0).to(tl.float32) * (1 / 255)
-        difference = tl.where(shown, colour - seen, 0.0)
-        share = tl.full(loss.shape, 1.0, tl.float32)
         if WEIGHTED:
-            share, share_by_x, share_by_y = blend(
-                weight + channel * weight_channel, w00, w01, w10, w11, weight_x, weight_y, shown
+            w00, w01, w10, w11, weight_x, weight_y = texels_around(
+                u, v, weight_height, weight_width, weight_row, weight_column, WIDE
             )
-            if ATTACHED:
-                g_u += difference * difference * share_by_x * weight_width
-                g_v += difference * difference * share_by_y * weight_height
-        loss += difference * difference * share
-        g = 2 * difference * share
-        g_u += g * by_x * texture_width
-        g_v += g * by_y * texture_height
-        of_colour = tl.where(tl.arange(0, PADDED)[None, :] == channel, g[:, None], of_colour)
-    tl.store(partial_losses + tl.program_id(0), tl.sum(loss, 0))
-    if FOR_TEXTURE:
-        t00, t01, t10, t11, part_x, part_y = texels_around(u, v, texture_height, texture_width, texture_width, 1, WIDE)
-        add_texel_gradients(
-            texture_gradient + item * gradient_item, t00, t01, t10, t11, part_x, part_y, of_colour * factor, shown
-        )
-    if FOR_GEOMETRY:
-        g_z = tl.zeros((TILE_Y * TILE_X,), tl.float32)
-        add_moments(moments + item * n_faces * 12, face, x, y, scale, du, dv, g_u * factor, g_v * factor, g_z, PERSPECTIVE)
+        texels = texture + item * texture_item
+        loss = tl.zeros((TILE_Y * TILE_X,), tl.float32)
+        of_colour = tl.zeros((TILE_Y * TILE_X, 2 * PADDED), tl.float32)
+        g_u, g_v = tl.zeros((TILE_Y * TILE_X,), tl.float32), tl.zeros((TILE_Y * TILE_X,), tl.float32)
+        for channel in tl.static_range(3):
+            colour, by_x, by_y = blend(texels + channel * texture_channel, t00, t01, t10, t11, part_x, part_y)
+            seen = tl.load(photo + first_pixel * 3 + pixel * 3 + channel, mask=shown, other=0).to(tl.float32) * (1 / 255)
+            difference = tl.where(shown, colour - seen, 0.0)
+            share = tl.full(loss.shape, 1.0, tl.float32)
+            if WEIGHTED:
+                share, share_by_x, share_by_y = blend(weight + channel * weight_channel, w00, w01, w10, w11, weight_x, weight_y)
+                if ATTACHED:
+                    g_u += difference * difference * share_by_x * weight_width
+                    g_v += difference * difference * share_by_y * weight_height
+            loss += difference * difference * share
+            g = 2 * difference * share
+            g_u += g * by_x * texture_width
+            g_v += g * by_y * texture_height
+            of_colour = tl.where(tl.arange(0, 2 * PADDED)[None, :] % PADDED == channel, g[:, None], of_colour)
+        tl.store(partial_losses + tl.program_id(0), tl.sum(loss, 0))
+        if FOR_GEOMETRY:
+            g_z = tl.zeros((TILE_Y * TILE_X,), tl.float32)
+            add_moments(moments + item * n_faces * 12, face, x, y, scale, du, dv, g_u * factor, g_v * factor, g_z, PERSPECTIVE)
+        if FOR_TEXTURE:
+            t00, t01, t10, t11, part_x, part_y = texels_around(u, v, texture_height, texture_width, texture_width, 1, WIDE)
+            add_texel_gradients(
+                texture_gradient + item * gradient_item, t00, t01, t10, t11, part_x, part_y, of_colour * factor, shown
+            )

@@ -39,8 +39,11 @@ def render(
     """Image, depth, triangle, and what the backward pass needs: screen and surface."""
     mesh = Mesh(vertices, projection, faces, uvs, uv_faces)
     with launch.on_device(vertices):
-        seen = launch.find_visible(mesh, (height, width), perspective)
-        image, depth = launch.shade(mesh, seen, texture, perspective)
+        if texture.shape[1] <= launch.CHANNELS_AT_ONCE:
+            seen, image, depth = launch.draw(mesh, texture, (height, width), perspective)
+        else:
+            seen = launch.find_visible(mesh, (height, width), perspective)
+            image, depth = launch.shade(mesh, seen, texture, perspective)
     return image, depth, *seen
 
 
@@ -104,7 +107,7 @@ def _gradients_like(vertices, projection, texture, for_geometry: bool, for_textu
 
 def _keep_for_backward(ctx, inputs, output):
     *tensors, _, _, perspective = inputs
-    image, depth, *seen = output
+    seen = output[2:]
     ctx.save_for_backward(*tensors, *seen)
     ctx.mark_non_differentiable(*seen)
     ctx.set_materialize_grads(False)

@@ -4,28 +4,64 @@
 import triton
 import triton.language as tl
 
-from multiface.render.gpu.setup_kernels import TILE, TILES_PER_TRIANGLE, corner_scales, load_corner
+from multiface.render.gpu.setup_kernels import TILE, TILES_PER_TRIANGLE, corner_scales, load_corner, upward_edge
 
 _NOBODY = tl.constexpr(2**31 - 1)
-# Stands for "zero is inside too": no edge of a drawn triangle has a value this close to zero without being zero.
-_BELOW_ZERO = tl.constexpr(-1e-37)
+# Pixels: far above the rounding of float32 within a tile. Edges nearer to a sample than this are looked at in float64.
+_DOUBTFUL = tl.constexpr(1e-5)
 
 
 @triton.jit
 def visibility_kernel(
-    edges, bounds, heads, following, triangle,
-    n_faces, height, width, tiles_x, tiles_y, heads_per_item, LEVELS: tl.constexpr,
+    screen, faces, edges, bounds, heads, following, triangle, doubtful,
+    n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item, LEVELS: tl.constexpr,
 ):  # fmt: skip
     """Write ``triangle`` (B, H, W) int32: the nearest triangle at each pixel, of equally near ones the lowest; -1 where none.
+
+    Coverage is decided in float32; ``doubtful`` (B * tiles) int32 says of each tile whether that was too close anywhere.
+    """
+    winner, doubt = look_at_tile(
+        screen, faces, edges, bounds, heads, following, tl.program_id(0),
+        n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, False,
+    )  # fmt: skip
+    store_tile(triangle, winner, tl.program_id(0), height, width, tiles_x, tiles_y)
+    tl.store(doubtful + tl.program_id(0), doubt)
+
+
+@triton.jit
+def exact_visibility_kernel(
+    screen, faces, edges, bounds, heads, following, triangle, doubtful,
+    n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item, n_tiles, LEVELS: tl.constexpr, GROUP: tl.constexpr,
+):  # fmt: skip
+    """Look once more, in float64, at those of GROUP tiles that are doubtful: samples on an edge, or almost."""
+    tiles = tl.program_id(0) * GROUP + tl.arange(0, GROUP)
+    pending = tl.where(tl.load(doubtful + tiles, mask=tiles < n_tiles, other=0) > 0, tiles, -1)
+    tile = tl.max(pending)
+    while tile >= 0:
+        winner, _ = look_at_tile(
+            screen, faces, edges, bounds, heads, following, tile,
+            n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, True,
+        )  # fmt: skip
+        store_tile(triangle, winner, tile, height, width, tiles_x, tiles_y)
+        pending = tl.where(pending == tile, -1, pending)
+        tile = tl.max(pending)
+
+
+@triton.jit
+def look_at_tile(
+    screen, faces, edges, bounds, heads, following, index,
+    n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS: tl.constexpr, EXACT: tl.constexpr,
+):  # fmt: skip
+    """The winner of each pixel (16, 16) of a tile, and whether any coverage was doubtful (never if EXACT).
 
     All that is nearest is held in registers while the triangles listed for the tile, on each level, pass by in any order.
     """
     tiles = tiles_x * tiles_y
-    item = (tl.program_id(0) // tiles).to(tl.int64)
-    tile = tl.program_id(0) % tiles
-    tile_y, tile_x = tile // tiles_x, tile % tiles_x
+    item = (index // tiles).to(tl.int64)
+    tile_y, tile_x = index % tiles // tiles_x, index % tiles % tiles_x
     nearest = tl.full((TILE, TILE), float("-inf"), tl.float32)
     winner = tl.full((TILE, TILE), _NOBODY, tl.int32)
+    doubt = tl.zeros((TILE, TILE), tl.int32)
     level_heads = heads + item * heads_per_item
     for level in tl.static_range(LEVELS):
         across, down = tl.cdiv(tiles_x, 1 << (2 * level)), tl.cdiv(tiles_y, 1 << (2 * level))
@@ -34,45 +70,82 @@ def visibility_kernel(
         while node >= 0:
             record = (node // TILES_PER_TRIANGLE).to(tl.int64)
             node = tl.load(following + node)
-            x_range, y_range = tl.load(bounds + record * 4), tl.load(bounds + record * 4 + 1)
-            near_x = ((x_range & 0xFFFF) < (tile_x + 1) * TILE) & ((x_range >> 16) >= tile_x * TILE)
-            near_y = ((y_range & 0xFFFF) < (tile_y + 1) * TILE) & ((y_range >> 16) >= tile_y * TILE)
-            if near_x & near_y:
-                flags = tl.load(bounds + record * 4 + 2)
-                at = edges + record * 12
-                inside, nearness = _test_tile(at, flags, tile_x * TILE, tile_y * TILE)
+            near = True
+            if level > 0:
+                near = _is_near(bounds + record * 2, tile_x, tile_y)
+            if near:
                 face = (record - item * n_faces).to(tl.int32)
+                nearness = _plane_on_tile(edges + record * 12 + 9, tile_x * TILE, tile_y * TILE)
+                inmost = _inmost(edges + record * 12, tile_x * TILE, tile_y * TILE)
+                inside = inmost > 0
+                if EXACT:
+                    if tl.max((tl.abs(inmost) < _DOUBTFUL).to(tl.int32)) > 0:
+                        inside = _covers(screen, item * n_vertices, faces, face, tile_x * TILE, tile_y * TILE)
+                else:
+                    doubt |= (tl.abs(inmost) < _DOUBTFUL).to(tl.int32)
                 closer = inside & ((nearness > nearest) | ((nearness == nearest) & (face < winner)))
                 nearest = tl.where(closer, nearness, nearest)
                 winner = tl.where(closer, face, winner)
-    row, column = tile_y * TILE + tl.arange(0, TILE)[:, None], tile_x * TILE + tl.arange(0, TILE)[None, :]
+    return winner, tl.max(doubt)
+
+
+@triton.jit
+def store_tile(triangle, winner, index, height, width, tiles_x, tiles_y):
+    tiles = tiles_x * tiles_y
+    item = (index // tiles).to(tl.int64)
+    row = index % tiles // tiles_x * TILE + tl.arange(0, TILE)[:, None]
+    column = index % tiles % tiles_x * TILE + tl.arange(0, TILE)[None, :]
     at = triangle + item * height * width + row * width + column
     tl.store(at, tl.where(winner == _NOBODY, -1, winner), mask=(row < height) & (column < width))
 
 
 @triton.jit
-def _test_tile(edges, flags, left, top):
-    """Which pixels of a tile are inside the three edges, and the nearness there, both (16, 16)."""
-    a = _plane_on_tile(edges, left, top)
-    b = _plane_on_tile(edges + 3, left, top)
-    c = _plane_on_tile(edges + 6, left, top)
-    inside = (a > tl.where((flags & 1) != 0, _BELOW_ZERO, 0.0)) & (b > tl.where((flags & 2) != 0, _BELOW_ZERO, 0.0))
-    inside = inside & (c > tl.where((flags & 4) != 0, _BELOW_ZERO, 0.0))
-    return inside, _plane_on_tile(edges + 9, left, top)
+def _is_near(bounds, tile_x, tile_y):
+    """Whether a triangle in the list of a larger tile may reach this one."""
+    x, y = tl.load(bounds), tl.load(bounds + 1)
+    near_x = ((x & 0xFFFF) < (tile_x + 1) * TILE) & ((x >> 16) >= tile_x * TILE)
+    return near_x & ((y & 0xFFFF) < (tile_y + 1) * TILE) & ((y >> 16) >= tile_y * TILE)
+
+
+@triton.jit
+def _inmost(edges, left, top):
+    """At each pixel (16, 16) of a tile how far inside the nearest edge it is, about in pixels; float32."""
+    inmost = tl.minimum(_plane_on_tile(edges, left, top), _plane_on_tile(edges + 3, left, top))
+    return tl.minimum(inmost, _plane_on_tile(edges + 6, left, top))
 
 
 @triton.jit
 def _plane_on_tile(plane, left, top):
-    """Values (16, 16) float32 at the pixel centres of a tile.
-
-    The value at the first pixel is computed in float64, the rest in float32 from there, always in this order: it depends on
-    the edge and the tile alone, so both triangles of an edge get the same number with opposite signs.
-    """
+    """Values at the pixel centres of a tile: float64 at the first pixel, from there on float32."""
     x, y = tl.load(plane), tl.load(plane + 1)
     corner = (y * (top.to(tl.float64) + 0.5) + x * (left.to(tl.float64) + 0.5)) + tl.load(plane + 2)
-    steps = tl.arange(0, TILE).to(tl.float32)
-    rows = corner.to(tl.float32) + y.to(tl.float32) * steps
-    return rows[:, None] + (x.to(tl.float32) * steps)[None, :]
+    steps, zeros = tl.arange(0, TILE).to(tl.float32), tl.zeros((TILE, TILE), tl.float32)
+    columns = tl.fma(x.to(tl.float32) + tl.zeros((TILE,), tl.float32), steps, corner.to(tl.float32))
+    return tl.fma(y.to(tl.float32) + zeros, steps[:, None] + zeros, columns[None, :] + zeros)
+
+
+@triton.jit
+def _covers(screen, first_vertex, faces, face, left, top):
+    """Which pixels (16, 16) of a tile a triangle covers, exactly as the definition says."""
+    u0, v0, _ = load_corner(screen, first_vertex, faces, face, 0, face >= 0)
+    u1, v1, _ = load_corner(screen, first_vertex, faces, face, 1, face >= 0)
+    u2, v2, _ = load_corner(screen, first_vertex, faces, face, 2, face >= 0)
+    x = (left + tl.arange(0, TILE)[None, :]).to(tl.float64) + 0.5
+    y = (top + tl.arange(0, TILE)[:, None]).to(tl.float64) + 0.5
+    clockwise = (u1 - u0) * (v2 - v0) - (v1 - v0) * (u2 - u0) > 0
+    inside = tl.full((TILE, TILE), 1, tl.int32)
+    for _ in range(3):
+        inside &= _is_inside(u1, v1, u2, v2, clockwise, x, y)
+        u0, v0, u1, v1, u2, v2 = u1, v1, u2, v2, u0, v0
+    return inside != 0
+
+
+@triton.jit
+def _is_inside(start_u, start_v, end_u, end_v, clockwise, x, y):
+    """Edges are evaluated always upwards, or to the right if level: both triangles of an edge get the very same number."""
+    from_u, from_v, du, dv, down = upward_edge(start_u, start_v, end_u, end_v)
+    value = du * (y - from_v) - dv * (x - from_u)
+    return tl.where(clockwise != down, value >= 0, value < 0).to(tl.int32)
 
 
 @triton.jit

@@ -1,14 +1,12 @@
 """Kernels before any pixel is looked at: projected vertices, the planes of each triangle, and lists of triangles per tile.
 
-Positions are float64 throughout. Fused multiply-add must be off for these kernels (``enable_fp_fusion=False``): the two
-triangles of an edge have to compute the very same numbers with opposite signs.
+Positions are float64 throughout.
 
 Records per triangle and item:
 
-* ``edges`` (12 float64): for each corner the plane ``x, y, constant`` of the edge opposite to it (twice the area between edge
-  and sample in square pixels, positive inside), then the plane of nearness: reciprocal depth if perspective, else minus depth.
-* ``bounds`` (4 int32): first and last column, first and last row that it could cover, as ``first | last << 16``; the third
-  number has bit k set where zero is inside the edge opposite to corner k; the fourth is unused.
+* ``edges`` (12 float64): for each corner the plane ``x, y, constant`` of the edge opposite to it, positive inside and scaled
+  to be about a distance in pixels; then the plane of nearness: reciprocal depth if perspective, else minus depth.
+* ``bounds`` (2 int32): first and last column, first and last row that it could cover, as ``first | last << 16``.
 * ``surface`` (16 float32): see :mod:`multiface.render.gpu.surface`.
 """
 
@@ -80,46 +78,58 @@ def setup_kernel(
     drawn = drawn & (first_x <= last_x) & (first_y <= last_y)
     # numbers of triangles that are not drawn may be anything, but no kernel looks at them
     turn = tl.where(area > 0, 1.0, -1.0).to(tl.float64)
-    ax, ay, ac, a_inclusive = _edge(u1, v1, u2, v2, turn)
-    bx, by, bc, b_inclusive = _edge(u2, v2, u0, v0, turn)
-    cx, cy, cc, c_inclusive = _edge(u0, v0, u1, v1, turn)
-    record = (item * n_faces + face) * 12
-    _store_plane(edges + record, ax, ay, ac, drawn)
-    _store_plane(edges + record + 3, bx, by, bc, drawn)
-    _store_plane(edges + record + 6, cx, cy, cc, drawn)
+    ax, ay, ac = _edge(u1, v1, u2, v2, turn)
+    bx, by, bc = _edge(u2, v2, u0, v0, turn)
+    cx, cy, cc = _edge(u0, v0, u1, v1, turn)
     # weights of the corners, adding up to reciprocal depth if perspective, else to 1
     a_scale, b_scale, c_scale = corner_scales(area, z0, z1, z2, PERSPECTIVE)
     if PERSPECTIVE:
         sx, sy = ax * a_scale + bx * b_scale + cx * c_scale, ay * a_scale + by * b_scale + cy * c_scale
-        sc = 1.0 / z0 - sx * u0 - sy * v0
-        _store_plane(edges + record + 9, sx, sy, sc, drawn)
+        sc, sign = 1.0 / z0 - sx * u0 - sy * v0, 1.0
     else:
         sx = bx * b_scale * (z1 - z0) + cx * c_scale * (z2 - z0)
         sy = by * b_scale * (z1 - z0) + cy * c_scale * (z2 - z0)
-        sc = z0 - sx * u0 - sy * v0
-        _store_plane(edges + record + 9, -sx, -sy, -sc, drawn)
-    flags = a_inclusive.to(tl.int32) | (b_inclusive.to(tl.int32) << 1) | (c_inclusive.to(tl.int32) << 2)
-    at = bounds + (item * n_faces + face) * 4
-    tl.store(at, first_x | (last_x << 16), mask=drawn)
-    tl.store(at + 1, first_y | (last_y << 16), mask=drawn)
-    tl.store(at + 2, flags, mask=drawn)
+        sc, sign = z0 - sx * u0 - sy * v0, -1.0
+    nax, nay, nac = _normalised(ax, ay, ac)
+    nbx, nby, nbc = _normalised(bx, by, bc)
+    ncx, ncy, ncc = _normalised(cx, cy, cc)
+    at = edges + (item * n_faces + face) * 12
+    _store_pair(at, nax, nay, drawn)
+    _store_pair(at + 2, nac, nbx, drawn)
+    _store_pair(at + 4, nby, nbc, drawn)
+    _store_pair(at + 6, ncx, ncy, drawn)
+    _store_pair(at + 8, ncc, sign * sx, drawn)
+    _store_pair(at + 10, sign * sy, sign * sc, drawn)
+    at = bounds + (item * n_faces + face) * 2
+    _store_pair(at, first_x | (last_x << 16), first_y | (last_y << 16), drawn)
+    bits, across, begin = _choose_level(first_x, last_x, first_y, last_y, tiles_x, tiles_y, LEVELS)
+    first_column, first_row = first_x >> bits, first_y >> bits
+    columns, rows = (last_x >> bits) - first_column + 1, (last_y >> bits) - first_row + 1
+    side = ((1 << bits) - 1).to(tl.float64)
+    for k in tl.static_range(TILES_PER_TRIANGLE):
+        column, row = first_column + k % columns, first_row + k // columns
+        left, top = (column << bits).to(tl.float64) + 0.5, (row << bits).to(tl.float64) + 0.5
+        listed = drawn & (k < columns * rows) & _reaches(nax, nay, nac, left, top, side)
+        listed = listed & _reaches(nbx, nby, nbc, left, top, side) & _reaches(ncx, ncy, ncc, left, top, side)
+        node = ((item * n_faces + face) * TILES_PER_TRIANGLE + k).to(tl.int32)
+        head = heads + item * heads_per_item + begin + row * across + column
+        tl.store(following + node, tl.atomic_xchg(head, node, mask=listed, sem="relaxed"), mask=listed)
     if TEXTURED:
         x0, y0 = (first_x + last_x) // 2, (first_y + last_y) // 2
         x, y = x0.to(tl.float64) + 0.5, y0.to(tl.float64) + 0.5
-        at = surface + (item * n_faces + face) * 16
-        tl.store(at, x0.to(surface.dtype.element_ty), mask=drawn)
-        tl.store(at + 1, y0.to(surface.dtype.element_ty), mask=drawn)
-        _store_plane(at + 2, sx, sy, sx * x + sy * y + sc, drawn)
         bw, cw = (bx * x + by * y + bc) * b_scale, (cx * x + cy * y + cc) * c_scale
-        for axis in tl.static_range(2):
-            t0 = _texture_coordinate(uvs, uv_faces, face, 0, axis, inside)
-            t1 = _texture_coordinate(uvs, uv_faces, face, 1, axis, inside) - t0
-            t2 = _texture_coordinate(uvs, uv_faces, face, 2, axis, inside) - t0
-            px, py = bx * b_scale * t1 + cx * c_scale * t2, by * b_scale * t1 + cy * c_scale * t2
-            _store_plane(at + 5 + 3 * axis, px, py, bw * t1 + cw * t2, drawn)
-            tl.store(at + 11 + axis, (t0 - tl.floor(t0)).to(surface.dtype.element_ty), mask=drawn)
-    _list_triangle(heads + item * heads_per_item, following, item * n_faces + face,
-                   first_x, last_x, first_y, last_y, tiles_x, tiles_y, drawn, LEVELS)  # fmt: skip
+        bx, by, cx, cy = bx * b_scale, by * b_scale, cx * c_scale, cy * c_scale
+        tu, tu1, tu2 = _texture_coordinates(uvs, uv_faces, face, 0, inside)
+        tv, tv1, tv2 = _texture_coordinates(uvs, uv_faces, face, 1, inside)
+        at = surface + (item * n_faces + face) * 16
+        _store_pair_or_zeros(at, x0, y0, drawn, inside)
+        _store_pair_or_zeros(at + 2, sx, sy, drawn, inside)
+        _store_pair_or_zeros(at + 4, sx * x + sy * y + sc, bx * tu1 + cx * tu2, drawn, inside)
+        _store_pair_or_zeros(at + 6, by * tu1 + cy * tu2, bw * tu1 + cw * tu2, drawn, inside)
+        _store_pair_or_zeros(at + 8, bx * tv1 + cx * tv2, by * tv1 + cy * tv2, drawn, inside)
+        _store_pair_or_zeros(at + 10, bw * tv1 + cw * tv2, tu - tl.floor(tu), drawn, inside)
+        _store_pair_or_zeros(at + 12, tv - tl.floor(tv), tv, drawn, inside)
+        _store_pair_or_zeros(at + 14, tv, tv, drawn, inside)
 
 
 @triton.jit
@@ -155,22 +165,46 @@ def _pixels(low, high, side, valid):
 
 
 @triton.jit
-def _edge(start_u, start_v, end_u, end_v, turn):
-    """Plane of an edge, positive inside, and whether zero is inside: evaluated always upwards, or to the right if level."""
+def upward_edge(start_u, start_v, end_u, end_v):
+    """An edge from where it begins upwards (to the right if level): that point, the way from there, whether it was turned."""
     down = (start_v < end_v) | ((start_v == end_v) & (start_u > end_u))
     from_u, from_v = tl.where(down, end_u, start_u), tl.where(down, end_v, start_v)
-    du = tl.where(down, start_u, end_u) - from_u
-    dv = tl.where(down, start_v, end_v) - from_v
-    sign = tl.where(down, -turn, turn)
-    return -(sign * dv), sign * du, sign * (dv * from_u - du * from_v), down == (turn < 0)
+    return from_u, from_v, tl.where(down, start_u, end_u) - from_u, tl.where(down, start_v, end_v) - from_v, down
 
 
 @triton.jit
-def _store_plane(at, x, y, constant, mask):
+def _edge(start_u, start_v, end_u, end_v, turn):
+    """Plane ``x, y, constant`` of an edge: twice the area between it and a sample, positive inside."""
+    from_u, from_v, du, dv, down = upward_edge(start_u, start_v, end_u, end_v)
+    sign = tl.where(down, -turn, turn)
+    return -(sign * dv), sign * du, sign * (dv * from_u - du * from_v)
+
+
+@triton.jit
+def _normalised(x, y, constant):
+    """A plane scaled to be about a distance in pixels."""
+    scale = 1.0 / (tl.abs(x) + tl.abs(y))
+    return x * scale, y * scale, constant * scale
+
+
+@triton.jit
+def _store_pair(at, first, second, mask):
+    """Two neighbours, in one access where the device can."""
     kind = at.dtype.element_ty
-    tl.store(at, x.to(kind), mask=mask)
-    tl.store(at + 1, y.to(kind), mask=mask)
-    tl.store(at + 2, constant.to(kind), mask=mask)
+    tl.store(at[:, None] + tl.arange(0, 2)[None, :], tl.join(first.to(kind), second.to(kind)), mask=mask[:, None])
+
+
+@triton.jit
+def _store_pair_or_zeros(at, first, second, valid, mask):
+    _store_pair(at, tl.where(valid, first, 0.0), tl.where(valid, second, 0.0), mask)
+
+
+@triton.jit
+def _texture_coordinates(uvs, uv_faces, face, axis: tl.constexpr, mask):
+    """One coordinate of uv at corner 0, and those at corners 1 and 2 relative to it."""
+    first = _texture_coordinate(uvs, uv_faces, face, 0, axis, mask)
+    second = _texture_coordinate(uvs, uv_faces, face, 1, axis, mask)
+    return first, second - first, _texture_coordinate(uvs, uv_faces, face, 2, axis, mask) - first
 
 
 @triton.jit
@@ -180,27 +214,25 @@ def _texture_coordinate(uvs, uv_faces, face, corner: tl.constexpr, axis: tl.cons
 
 
 @triton.jit
-def _list_triangle(
-    heads, following, triangle, first_x, last_x, first_y, last_y, tiles_x, tiles_y, drawn, LEVELS: tl.constexpr
-):  # fmt: skip
-    """Enter triangles into the lists of the finest level of tiles on which 16 are enough; each level's are 4 x 4 as large."""
-    shift, first_head = tl.zeros(first_x.shape, tl.int32), tl.zeros(first_x.shape, tl.int32)
-    across = tl.zeros(first_x.shape, tl.int32)
-    undecided, offset = drawn, 0
+def _choose_level(first_x, last_x, first_y, last_y, tiles_x, tiles_y, LEVELS: tl.constexpr):
+    """The finest level of tiles on which 16 cover the bounds (each level's are 4 x 4 as large): binary logarithm of a
+    tile's side, number of tiles across, and where the level begins among the heads of an item."""
+    bits, across = tl.zeros(first_x.shape, tl.int32), tl.zeros(first_x.shape, tl.int32)
+    begin, undecided, offset = tl.zeros(first_x.shape, tl.int32), first_x <= last_x, 0
     for level in tl.static_range(LEVELS):
-        bits: tl.constexpr = 4 + 2 * level
+        level_bits = 4 + 2 * level
         level_across, level_down = tl.cdiv(tiles_x, 1 << (2 * level)), tl.cdiv(tiles_y, 1 << (2 * level))
-        count = ((last_x >> bits) - (first_x >> bits) + 1) * ((last_y >> bits) - (first_y >> bits) + 1)
-        fits = undecided & (count <= TILES_PER_TRIANGLE)
-        shift, first_head = tl.where(fits, bits, shift), tl.where(fits, offset, first_head)
-        across = tl.where(fits, level_across, across)
-        undecided = undecided & (count > TILES_PER_TRIANGLE)
+        columns = (last_x >> level_bits) - (first_x >> level_bits) + 1
+        fits = columns * ((last_y >> level_bits) - (first_y >> level_bits) + 1) <= TILES_PER_TRIANGLE
+        bits = tl.where(undecided & fits, level_bits, bits)
+        across = tl.where(undecided & fits, level_across, across)
+        begin = tl.where(undecided & fits, offset, begin)
+        undecided = undecided & (columns * ((last_y >> level_bits) - (first_y >> level_bits) + 1) > TILES_PER_TRIANGLE)
         offset += level_across * level_down
-    column, row = first_x >> shift, first_y >> shift
-    columns, rows = (last_x >> shift) - column + 1, (last_y >> shift) - row + 1
-    for k in tl.static_range(TILES_PER_TRIANGLE):
-        listed = drawn & (k < columns * rows)
-        head = first_head + (row + k // columns) * across + column + k % columns
-        node = (triangle * TILES_PER_TRIANGLE + k).to(tl.int32)
-        previous = tl.atomic_xchg(heads + head, node, mask=listed, sem="relaxed")
-        tl.store(following + node, previous, mask=listed)
+    return bits, across, begin
+
+
+@triton.jit
+def _reaches(x, y, constant, left, top, side):
+    """Whether the inner side of an edge reaches into a tile, with a margin far above the rounding of later kernels."""
+    return tl.maximum(x * left, x * (left + side)) + tl.maximum(y * top, y * (top + side)) + constant > -1e-3

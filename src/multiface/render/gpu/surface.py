@@ -22,29 +22,38 @@ def pixels_of_tile(height, width, TILE_Y: tl.constexpr, TILE_X: tl.constexpr):
 
 
 @triton.jit
-def locate(surface, face, row, column, shown, PERSPECTIVE: tl.constexpr):
-    """Offsets x, y in the triangle, scale (depth if perspective, else 1), depth, uv relative to corner 0, and uv."""
-    at = surface + tl.where(shown, face, 0).to(tl.int64) * 16
+def locate(surface, face, row, column, PERSPECTIVE: tl.constexpr):
+    """Offsets x, y in the triangle, scale (depth if perspective, else 1), depth, uv relative to corner 0, and uv.
+
+    Where ``face`` is -1 the results may be anything: masks would cost more than the loads.
+    """
+    at = surface + tl.maximum(face, 0).to(tl.int64) * 16
+    first_x, first_y = _load_pair(at)
+    s_x, s_y = _load_pair(at + 2)
+    s_c, u_x = _load_pair(at + 4)
+    u_y, u_c = _load_pair(at + 6)
+    v_x, v_y = _load_pair(at + 8)
+    v_c, u0 = _load_pair(at + 10)
     kind: tl.constexpr = surface.dtype.element_ty
-    x, y = column.to(kind) - tl.load(at, mask=shown, other=0.0), row.to(kind) - tl.load(at + 1, mask=shown, other=0.0)
-    s = _plane(at + 2, x, y, shown)
+    x, y = column.to(kind) - first_x, row.to(kind) - first_y
+    # in the type of the records: on slivers, large terms cancel
+    s = (s_x * x + (s_y * y + s_c)).to(tl.float32)
     if PERSPECTIVE:
-        scale = 1.0 / tl.where(shown, s, 1.0)
-        depth = tl.where(shown, scale, 0.0)
+        scale = 1.0 / s
+        depth = scale
     else:
         scale = tl.full(x.shape, 1.0, tl.float32)
         depth = s
-    du, dv = _plane(at + 5, x, y, shown) * scale, _plane(at + 8, x, y, shown) * scale
-    u = tl.load(at + 11, mask=shown, other=0.0).to(tl.float32) + du
-    v = tl.load(at + 12, mask=shown, other=0.0).to(tl.float32) + dv
+    du = (u_x * x + (u_y * y + u_c)).to(tl.float32) * scale
+    dv = (v_x * x + (v_y * y + v_c)).to(tl.float32) * scale
+    u, v = u0.to(tl.float32) + du, tl.load(at + 12).to(tl.float32) + dv
     return x.to(tl.float32), y.to(tl.float32), scale, depth, du, dv, u, v
 
 
 @triton.jit
-def _plane(at, x, y, mask):
-    """Value of a plane, evaluated in the type of the records: on slivers, large terms cancel."""
-    gradient_x, gradient_y = tl.load(at, mask=mask, other=0.0), tl.load(at + 1, mask=mask, other=0.0)
-    return (gradient_x * x + (gradient_y * y + tl.load(at + 2, mask=mask, other=0.0))).to(tl.float32)
+def _load_pair(at):
+    """Two neighbours, in one access where the device can."""
+    return tl.split(tl.load(at[:, None] + tl.arange(0, 2)[None, :]))
 
 
 @triton.jit
@@ -72,12 +81,10 @@ def _texel_pair(t, side):
 
 
 @triton.jit
-def blend(texture, at00, at01, at10, at11, part_x, part_y, mask):
+def blend(texture, at00, at01, at10, at11, part_x, part_y):
     """Bilinear value, and its derivatives by part_x and part_y."""
-    t00 = tl.load(texture + at00, mask=mask, other=0.0).to(tl.float32)
-    t01 = tl.load(texture + at01, mask=mask, other=0.0).to(tl.float32)
-    t10 = tl.load(texture + at10, mask=mask, other=0.0).to(tl.float32)
-    t11 = tl.load(texture + at11, mask=mask, other=0.0).to(tl.float32)
+    t00, t01 = tl.load(texture + at00).to(tl.float32), tl.load(texture + at01).to(tl.float32)
+    t10, t11 = tl.load(texture + at10).to(tl.float32), tl.load(texture + at11).to(tl.float32)
     upper, lower = t00 + (t01 - t00) * part_x, t10 + (t11 - t10) * part_x
     by_x = (t01 - t00) * (1 - part_y) + (t11 - t10) * part_y
     return upper + (lower - upper) * part_y, by_x, lower - upper
