@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from one_frame_capture import KEY, write_one_frame_capture
 
 from multiface.evaluate.metrics import masked_psnr
 from multiface.geometry import flip_rows
 from multiface.render import render_mesh
 from multiface.train.build import build_trainer
 from multiface.train.config import TrainConfig
+from one_frame_capture import KEY, write_one_frame_capture
 
 MARGIN_DB = 3.0
 
