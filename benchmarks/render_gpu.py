@@ -81,7 +81,7 @@ def milliseconds(run, repeats: int = 15) -> float:
     """Median time of ``run`` on the device."""
     flush = torch.empty(256 << 20, dtype=torch.uint8, device="cuda")
     times = []
-    for index in range(repeats + 3):
+    for index in range(repeats + 5):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         flush.zero_()
         torch.cuda._sleep(2_000_000)  # launches happen meanwhile: what is timed is the device
@@ -89,7 +89,7 @@ def milliseconds(run, repeats: int = 15) -> float:
         run()
         end.record()
         end.synchronize()
-        if index >= 3:
+        if index >= 5:
             times.append(start.elapsed_time(end))
     return statistics.median(times)
 

@@ -19,8 +19,8 @@ from multiface.render.gpu import (
 
 TYPES = {
     "float32": "vertices projection uvs texture image depth weight partial_losses moments texture_gradient packed unpacked"
-    " image_gradient depth_gradient vertices_gradient barycentric factor",
-    "float64": "screen edges surface homogeneous_gradient projection_gradient",
+    " image_gradient depth_gradient vertices_gradient barycentric factor edges",
+    "float64": "screen nearness surface homogeneous_gradient projection_gradient",
     "int32": "faces uv_faces bounds heads following triangle doubtful",
     "uint8": "photo",
 }

@@ -15,10 +15,7 @@ import pytest
 pytest.importorskip("triton")
 
 ROOT = Path(__file__).parents[2]
-FEW = (
-    "test_triangle_soup and 0 or test_top_left_rule or test_fan or test_interpolation_along or test_texture_wraps"
-    " or test_ties or test_several_items or test_weights_of_one or test_half_precision_texture"
-)
+FEW = "test_triangle_soup and 0 or test_top_left_rule or test_fan or test_texture_wraps or test_several_items"
 
 
 def test_conformance_under_the_interpreter():

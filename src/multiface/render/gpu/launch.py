@@ -14,9 +14,10 @@ TILE = 16
 LISTS_PER_TRIANGLE = 16
 TILES_AT_ONCE = 8
 _ROWS = 4
+_WARPS = 1
 SURFACE_TYPE = torch.float64
 # height and width in pixels and warps of each program; found by measurement on an H100
-_SHAPES = {"shade": (8, 32, 4), "backward": (8, 8, 1), "loss": (8, 8, 1)}
+_SHAPES = {"shade": (4, 32, 1), "backward": (8, 8, 1), "loss": (8, 8, 1)}
 # fused multiply-add would keep edges from being exactly 0 at their ends, and round their two sides differently
 _EXACT = {"enable_fp_fusion": False}
 
@@ -62,6 +63,7 @@ class Scene(NamedTuple):
     screen: torch.Tensor
     faces: torch.Tensor
     edges: torch.Tensor
+    nearness: torch.Tensor
     bounds: torch.Tensor
     heads: torch.Tensor
     following: torch.Tensor
@@ -92,7 +94,8 @@ def set_up(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool 
         return torch.empty(*shape, dtype=dtype, device=device)
 
     scene = Scene(
-        memory(batch, n_vertices, 3, dtype=torch.float64), mesh.faces, memory(batch, n_faces, 12, dtype=torch.float64),
+        memory(batch, n_vertices, 3, dtype=torch.float64), mesh.faces, memory(batch, n_faces, 12, dtype=torch.float32),
+        memory(batch, n_faces, 4, dtype=torch.float64),
         memory(batch, n_faces, 2), torch.full((batch, heads_per_item), -1, dtype=torch.int32, device=device),
         memory(batch * n_faces * LISTS_PER_TRIANGLE), memory(batch, height, width), memory(batch * tiles_x * tiles_y),
         n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item,
@@ -104,8 +107,8 @@ def set_up(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool 
             mesh.vertices, mesh.projection, scene.screen, n_vertices, BLOCK=block, **_EXACT
         )
         setup_kernels.setup_kernel[(batch * triton.cdiv(n_faces, block),)](
-            scene.screen, mesh.faces, mesh.uvs, mesh.uv_faces, scene.edges, scene.bounds, surface, scene.heads,
-            scene.following, *scene[8:],
+            scene.screen, mesh.faces, mesh.uvs, mesh.uv_faces, scene.edges, scene.nearness, scene.bounds, surface, scene.heads,
+            scene.following, *scene[9:],
             PERSPECTIVE=perspective, TEXTURED=textured, LEVELS=levels, BLOCK=block, **_EXACT,
         )  # fmt: skip
     return scene, surface, levels
@@ -114,7 +117,7 @@ def set_up(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool 
 def find_visible(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool = True) -> Visible:
     """Project, list and rasterise."""
     scene, surface, levels = set_up(mesh, size, perspective, textured)
-    raster_kernels.visibility_kernel[(scene.n_tiles,)](*scene, LEVELS=levels, num_warps=1, **_EXACT)
+    raster_kernels.visibility_kernel[(scene.n_tiles,)](*scene, LEVELS=levels, num_warps=_WARPS, **_EXACT)
     raster_kernels.exact_visibility_kernel[(triton.cdiv(scene.n_tiles, TILES_AT_ONCE),)](
         *scene, scene.n_tiles, LEVELS=levels, GROUP=TILES_AT_ONCE, num_warps=1, **_EXACT
     )
@@ -132,7 +135,7 @@ def draw(mesh: Mesh, texture: torch.Tensor, size: tuple[int, int], perspective: 
         shade_kernels.picture_kernel[(triton.cdiv(scene.n_tiles, group),)](
             *scene, scene.n_tiles, surface, texture, image, depth, *texture.shape[2:], *item_strides(texture), image.stride(0),
             CHANNELS=channels, PERSPECTIVE=perspective, WIDE=is_wide(texture),
-            LEVELS=levels, GROUP=group, EXACT=exact, ROWS=_ROWS, num_warps=1, **_EXACT,
+            LEVELS=levels, GROUP=group, EXACT=exact, ROWS=_ROWS, num_warps=1 if exact else _WARPS, **_EXACT,
         )  # fmt: skip
     return Visible(scene.triangle, scene.screen, surface), image, depth
 

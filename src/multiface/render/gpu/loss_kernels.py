@@ -53,6 +53,7 @@ def screen_loss_kernel(
                 if ATTACHED:
                     g_u += difference * difference * share_by_x * weight_width
                     g_v += difference * difference * share_by_y * weight_height
+            share = tl.where(shown, share, 0.0)  # off the mesh it may be anything, not finite included
             loss += difference * difference * share
             g = 2 * difference * share
             g_u += g * by_x * texture_width

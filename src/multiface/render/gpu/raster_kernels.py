@@ -7,13 +7,14 @@ import triton.language as tl
 from multiface.render.gpu.setup_kernels import TILE, TILES_PER_TRIANGLE, corner_scales, load_corner, upward_edge
 
 _NOBODY = tl.constexpr(2**31 - 1)
-# Pixels: far above the rounding of float32 within a tile. Edges nearer to a sample than this are looked at in float64.
-_DOUBTFUL = tl.constexpr(1e-5)
+# Of the distance in pixels from where a triangle's planes are counted: above the rounding of float32 in them. Edges nearer
+# to a sample than that are looked at in float64.
+_ROUNDING = tl.constexpr(4e-7)
 
 
 @triton.jit
 def visibility_kernel(
-    screen, faces, edges, bounds, heads, following, triangle, doubtful,
+    screen, faces, edges, nearness, bounds, heads, following, triangle, doubtful,
     n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item, LEVELS: tl.constexpr,
 ):  # fmt: skip
     """Write ``triangle`` (B, H, W) int32: the nearest triangle at each pixel, of equally near ones the lowest; -1 where none.
@@ -21,7 +22,7 @@ def visibility_kernel(
     Coverage is decided in float32; ``doubtful`` (B * tiles) int32 says of each tile whether that was too close anywhere.
     """
     winner, doubt = look_at_tile(
-        screen, faces, edges, bounds, heads, following, tl.program_id(0),
+        screen, faces, edges, nearness, bounds, heads, following, tl.program_id(0),
         n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, False,
     )  # fmt: skip
     store_tile(triangle, winner, tl.program_id(0), height, width, tiles_x, tiles_y)
@@ -30,7 +31,7 @@ def visibility_kernel(
 
 @triton.jit
 def exact_visibility_kernel(
-    screen, faces, edges, bounds, heads, following, triangle, doubtful,
+    screen, faces, edges, nearness, bounds, heads, following, triangle, doubtful,
     n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item, n_tiles, LEVELS: tl.constexpr, GROUP: tl.constexpr,
 ):  # fmt: skip
     """Look once more, in float64, at those of GROUP tiles that are doubtful: samples on an edge, or almost."""
@@ -39,7 +40,7 @@ def exact_visibility_kernel(
     tile = tl.max(pending)
     while tile >= 0:
         winner, _ = look_at_tile(
-            screen, faces, edges, bounds, heads, following, tile,
+            screen, faces, edges, nearness, bounds, heads, following, tile,
             n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, True,
         )  # fmt: skip
         store_tile(triangle, winner, tile, height, width, tiles_x, tiles_y)
@@ -49,7 +50,7 @@ def exact_visibility_kernel(
 
 @triton.jit
 def look_at_tile(
-    screen, faces, edges, bounds, heads, following, index,
+    screen, faces, edges, nearness, bounds, heads, following, index,
     n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS: tl.constexpr, EXACT: tl.constexpr,
 ):  # fmt: skip
     """The winner of each pixel (16, 16) of a tile, and whether any coverage was doubtful (never if EXACT).
@@ -75,16 +76,16 @@ def look_at_tile(
                 near = _is_near(bounds + record * 2, tile_x, tile_y)
             if near:
                 face = (record - item * n_faces).to(tl.int32)
-                nearness = _plane_on_tile(edges + record * 12 + 9, tile_x * TILE, tile_y * TILE)
-                inmost = _inmost(edges + record * 12, tile_x * TILE, tile_y * TILE)
+                depth_order = _nearness(nearness + record * 4, tile_x * TILE, tile_y * TILE)
+                inmost, rounding = _inmost(edges + record * 12, tile_x * TILE, tile_y * TILE)
                 inside = inmost > 0
                 if EXACT:
-                    if tl.max((tl.abs(inmost) < _DOUBTFUL).to(tl.int32)) > 0:
+                    if tl.max((tl.abs(inmost) < rounding).to(tl.int32)) > 0:
                         inside = _covers(screen, item * n_vertices, faces, face, tile_x * TILE, tile_y * TILE)
                 else:
-                    doubt |= (tl.abs(inmost) < _DOUBTFUL).to(tl.int32)
-                closer = inside & ((nearness > nearest) | ((nearness == nearest) & (face < winner)))
-                nearest = tl.where(closer, nearness, nearest)
+                    doubt |= (tl.abs(inmost) < rounding).to(tl.int32)
+                closer = inside & ((depth_order > nearest) | ((depth_order == nearest) & (face < winner)))
+                nearest = tl.where(closer, depth_order, nearest)
                 winner = tl.where(closer, face, winner)
     return winner, tl.max(doubt)
 
@@ -109,19 +110,33 @@ def _is_near(bounds, tile_x, tile_y):
 
 @triton.jit
 def _inmost(edges, left, top):
-    """At each pixel (16, 16) of a tile how far inside the nearest edge it is, about in pixels; float32."""
-    inmost = tl.minimum(_plane_on_tile(edges, left, top), _plane_on_tile(edges + 3, left, top))
-    return tl.minimum(inmost, _plane_on_tile(edges + 6, left, top))
+    """At each pixel (16, 16) of a tile how far inside the nearest edge it is, about in pixels, and a bound of its rounding."""
+    x, y = left.to(tl.float32) - tl.load(edges + 9), top.to(tl.float32) - tl.load(edges + 10)
+    inmost = tl.minimum(_edge_on_tile(edges, x, y), _edge_on_tile(edges + 3, x, y))
+    inmost = tl.minimum(inmost, _edge_on_tile(edges + 6, x, y))
+    return inmost, _ROUNDING * (tl.abs(x) + tl.abs(y) + 2 * TILE) + tl.load(edges + 11)
 
 
 @triton.jit
-def _plane_on_tile(plane, left, top):
-    """Values at the pixel centres of a tile: float64 at the first pixel, from there on float32."""
+def _edge_on_tile(plane, x, y):
+    slope_x, slope_y = tl.load(plane), tl.load(plane + 1)
+    return _spread(slope_x, slope_y, slope_x * x + (slope_y * y + tl.load(plane + 2)))
+
+
+@triton.jit
+def _nearness(plane, left, top):
+    """Values at the pixel centres of a tile: float64 at the first pixel, so that triangles in one plane agree."""
     x, y = tl.load(plane), tl.load(plane + 1)
     corner = (y * (top.to(tl.float64) + 0.5) + x * (left.to(tl.float64) + 0.5)) + tl.load(plane + 2)
+    return _spread(x.to(tl.float32), y.to(tl.float32), corner.to(tl.float32))
+
+
+@triton.jit
+def _spread(slope_x, slope_y, corner):
+    """A plane (16, 16) of float32 from its slopes and its value at the first pixel."""
     steps, zeros = tl.arange(0, TILE).to(tl.float32), tl.zeros((TILE, TILE), tl.float32)
-    columns = tl.fma(x.to(tl.float32) + tl.zeros((TILE,), tl.float32), steps, corner.to(tl.float32))
-    return tl.fma(y.to(tl.float32) + zeros, steps[:, None] + zeros, columns[None, :] + zeros)
+    columns = tl.fma(slope_x + tl.zeros((TILE,), tl.float32), steps, corner)
+    return tl.fma(slope_y + zeros, steps[:, None] + zeros, columns[None, :] + zeros)
 
 
 @triton.jit

@@ -4,8 +4,9 @@ Positions are float64 throughout.
 
 Records per triangle and item:
 
-* ``edges`` (12 float64): for each corner the plane ``x, y, constant`` of the edge opposite to it, positive inside and scaled
-  to be about a distance in pixels; then the plane of nearness: reciprocal depth if perspective, else minus depth.
+* ``edges`` (12 float32): for each corner the plane ``x, y, constant`` of the edge opposite to it, positive inside and scaled
+  to be about a distance in pixels, counted from the pixel (column, row) that follows; last the rounding of the constants.
+* ``nearness`` (4 float64): the plane of reciprocal depth if perspective, else of minus depth, and one unused number.
 * ``bounds`` (2 int32): first and last column, first and last row that it could cover, as ``first | last << 16``.
 * ``surface`` (16 float32): see :mod:`multiface.render.gpu.surface`.
 """
@@ -51,7 +52,7 @@ def _row(row, x, y, z):
 
 @triton.jit
 def setup_kernel(
-    screen, faces, uvs, uv_faces, edges, bounds, surface, heads, following,
+    screen, faces, uvs, uv_faces, edges, nearness, bounds, surface, heads, following,
     n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item,
     PERSPECTIVE: tl.constexpr, TEXTURED: tl.constexpr, LEVELS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -93,13 +94,18 @@ def setup_kernel(
     nax, nay, nac = _normalised(ax, ay, ac)
     nbx, nby, nbc = _normalised(bx, by, bc)
     ncx, ncy, ncc = _normalised(cx, cy, cc)
-    at = edges + (item * n_faces + face) * 12
+    record = item * n_faces + face
+    _store_pair(nearness + record * 4, sign * sx, sign * sy, drawn)
+    _store_pair(nearness + record * 4 + 2, sign * sc, sign * sc, drawn)
+    at = edges + record * 12
+    x, y = first_x.to(tl.float64) + 0.5, first_y.to(tl.float64) + 0.5
     _store_pair(at, nax, nay, drawn)
-    _store_pair(at + 2, nac, nbx, drawn)
-    _store_pair(at + 4, nby, nbc, drawn)
+    _store_pair(at + 2, nax * x + nay * y + nac, nbx, drawn)
+    _store_pair(at + 4, nby, nbx * x + nby * y + nbc, drawn)
     _store_pair(at + 6, ncx, ncy, drawn)
-    _store_pair(at + 8, ncc, sign * sx, drawn)
-    _store_pair(at + 10, sign * sy, sign * sc, drawn)
+    _store_pair(at + 8, ncx * x + ncy * y + ncc, first_x, drawn)
+    # of corners far outside the picture even float64 is not exact
+    _store_pair(at + 10, first_y, 1e-15 * (tl.abs(nac) + tl.abs(nbc) + tl.abs(ncc)), drawn)
     at = bounds + (item * n_faces + face) * 2
     _store_pair(at, first_x | (last_x << 16), first_y | (last_y << 16), drawn)
     bits, across, begin = _choose_level(first_x, last_x, first_y, last_y, tiles_x, tiles_y, LEVELS)

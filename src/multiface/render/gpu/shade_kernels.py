@@ -28,7 +28,7 @@ def shade_kernel(
 
 @triton.jit
 def picture_kernel(
-    screen, faces, edges, bounds, heads, following, triangle, doubtful,
+    screen, faces, edges, nearness, bounds, heads, following, triangle, doubtful,
     n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item, n_tiles,
     surface, texture, image, depth, texture_height, texture_width,
     texture_item, texture_channel, texture_row, texture_column, image_item,
@@ -47,7 +47,7 @@ def picture_kernel(
     tile = tl.max(pending)
     while tile >= 0:
         winner, doubt = look_at_tile(
-            screen, faces, edges, bounds, heads, following, tile,
+            screen, faces, edges, nearness, bounds, heads, following, tile,
             n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, EXACT,
         )  # fmt: skip
         store_tile(triangle, winner, tile, height, width, tiles_x, tiles_y)
