@@ -42,7 +42,7 @@ class Workload:
     def leaves(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         return tuple(t.detach().requires_grad_() for t in (self.vertices, self.projection, self.texture))
 
-    def render(self, inputs, interpolation, texture=None):
+    def render(self, inputs, interpolation):
         vertices, projection, own = inputs
         return render_mesh(vertices, projection, self.topology, own, self.size, interpolation, "triton")
 

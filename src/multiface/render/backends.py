@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 
 import torch
 
-from multiface.core.errors import ArgumentError
+from multiface.core.errors import ArgumentError, DependencyError
 from multiface.render.results import Raster, Rendering
 
 
@@ -57,14 +58,17 @@ def find_backend(name: str | None, device: torch.device) -> Backend:
 
     Raises:
         ArgumentError: no backend has this name, or it does not run on ``device``.
+        DependencyError: a package that the backend needs is not installed.
     """
     if name is None:
         name = _DEFAULTS.get(device.type, "reference")
+        if name == "triton" and name not in _loaded and find_spec("triton") is None:  # not part of PyTorch everywhere
+            name = "reference"
     if name not in _MODULES:
         names = ", ".join(repr(known) for known in _MODULES)
         raise ArgumentError("unknown render backend", expected=f"None, {names}", found=repr(name))
     if name not in _loaded:
-        _loaded[name] = import_module(_MODULES[name]).BACKEND
+        _loaded[name] = _load(name)
     backend = _loaded[name]
     if backend.device_types and device.type not in backend.device_types:
         raise ArgumentError(
@@ -74,3 +78,11 @@ def find_backend(name: str | None, device: torch.device) -> Backend:
             remedy="Leave the backend out to have one chosen by device, or move the tensors",
         )
     return backend
+
+
+def _load(name: str) -> Backend:
+    try:
+        return import_module(_MODULES[name]).BACKEND
+    except ModuleNotFoundError as error:
+        remedy = f"Install it with: pip install {error.name}"
+        raise DependencyError(f"the render backend '{name}' needs a package", expected=error.name, remedy=remedy) from error
