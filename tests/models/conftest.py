@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_models import ARCHS, SMALL
 
 from multiface.models import FaceModel, build_model
+from small_models import ARCHS, SMALL
 
 
 @pytest.fixture(autouse=True)

@@ -6,10 +6,10 @@ import copy
 
 import pytest
 import torch
-from small_models import SMALL, perturb, random_inputs
 
 from multiface.core.errors import ArgumentError
 from multiface.models import build_model, kl_divergence
+from small_models import SMALL, perturb, random_inputs
 
 
 def test_shapes_of_everything(model):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_models import ARCHS
 
 from multiface.core.errors import ArgumentError
 from multiface.models import ARCHITECTURES, build_model
+from small_models import ARCHS
 
 ENCODER = [(3, 16), (16, 16), (16, 32), (32, 32), (32, 64), (64, 64), (64, 128), (128, 128)]
 WARP = [(256, 128), (128, 128), (128, 128), (128, 64), (64, 64), (64, 32), (32, 32), (32, 16)]
