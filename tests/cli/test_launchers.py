@@ -1,0 +1,24 @@
+"""Started plainly or by PyTorch's launchers, it is the same command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LAUNCHERS = {
+    "torchrun": ["torch.distributed.run", "--nproc_per_node=1"],
+    "launch": ["torch.distributed.launch", "--nproc_per_node=1"],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_one_process_under_a_launcher(launcher: str, trainable_capture: Path, tmp_path: Path) -> None:
+    words = ["train", "--data_dir", str(trainable_capture), "--result_path", str(tmp_path / "run"), "--arch", "non"]
+    command = [sys.executable, "-m", *LAUNCHERS[launcher], "--master_port=0", "-m", "multiface", *words]
+    done = subprocess.run([*command, "--nlatent", "4", "--max_iter", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "run" / "model.safetensors").is_file()
