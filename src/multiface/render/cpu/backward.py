@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiface.render.cpu.forward import find_planes
-from multiface.render.cpu.gradient_kernels import differentiate_corners, place_triangles, scatter_texture
+from multiface.render.cpu.gradient_kernels import differentiate_corners, mark_triangles, place_triangles, scatter_texture
 from multiface.render.cpu.schedule import BAND_ROWS, for_bands, for_items
 from multiface.render.cpu.shade_kernels import differentiate_rows
 from multiface.render.cpu.threads import run_parallel, thread_count
@@ -19,6 +19,9 @@ from multiface.render.cpu.vertex_kernels import unproject_gradients
 
 BANDS_AT_ONCE = 4
 """Bands for each thread between two visits to the texture."""
+
+BLOCKS_PER_OWNER = 4
+"""Parts of a texture that each thread has when several share one."""
 
 
 @dataclass(frozen=True)
@@ -71,39 +74,50 @@ def find_gradients(
     """
     batch, threads = len(scene.triangle), thread_count()
     gradients = Gradients.wanted(scene, geometry, texture)
-    places = np.empty((batch, len(scene.faces)), np.int32)
-    bands = np.empty((*places.shape, 2), np.int32)
-    counts = np.empty(batch, np.int64)
-    for_items(lambda item: place_triangles(scene.triangle, BAND_ROWS, item, bands, places, counts), batch)
     if depth_gradient is None:
         depth_gradient = np.empty((0, 0, 0), np.float32)
     planes = find_planes(scene.screen, scene.faces, scene.uvs, scene.uv_faces, scene.perspective)
     for start in range(0, batch, threads):
         items = range(start, min(start + threads, batch))
-        moments = np.zeros((len(items) if geometry else 0, counts.max(), 12))
+        bands, places, rows = _places(scene.triangle, items, len(scene.faces))
+        moments = np.zeros((len(items) if geometry else 0, rows, 12))
         _over_pixels(scene, planes, places, image_gradient, depth_gradient, items, moments, gradients.texture)
         if geometry:
             _to_vertices(scene, bands, places, moments, items, gradients)
     return gradients
 
 
+def _places(triangle: np.ndarray, items: range, n_faces: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Bands that show each triangle, where its moments are kept, and how many rows of moments the fullest item needs."""
+    height, slots = triangle.shape[1], len(items)
+    seen = np.empty((slots, -(-height // BAND_ROWS), 1 + n_faces), np.uint8)
+    for_bands(
+        lambda slot, first, last: mark_triangles(triangle, items[slot], slot, first // BAND_ROWS, first, last, seen),
+        slots, height,
+    )  # fmt: skip
+    places, bands = np.empty((slots, n_faces), np.int32), np.empty((slots, n_faces, 2), np.int32)
+    counts = np.empty(slots, np.int64)
+    for_items(lambda slot: place_triangles(seen, slot, bands, places, counts), slots)
+    return bands, places, int(counts.max())
+
+
 def _over_pixels(scene: Scene, planes, places, image_gradient, depth_gradient, items: range, moments, texture_gradient) -> None:
     """Fill the moments and the gradient of the texture, each where wanted."""
     height, width = scene.triangle.shape[1:]
     chunk_rows = BAND_ROWS * BANDS_AT_ONCE * -(-thread_count() // len(items))
-    looks = (0 if texture_gradient is None else len(items), min(chunk_rows, height), width, 2)
-    texels, parts = np.empty(looks, np.int32), np.empty(looks, np.float32)
+    shape = (len(items), min(chunk_rows, height), 2, width)
+    looks, parts = np.empty(shape, np.int32), np.empty(shape, np.float32)
     for top in range(0, height, chunk_rows):
         bottom = min(top + chunk_rows, height)
         for_bands(
             lambda slot, first, last, top=top: differentiate_rows(
                 planes, scene.texture, scene.triangle, image_gradient, depth_gradient, places,
-                items[slot], slot, (top + first) // BAND_ROWS, top, top + first, top + last, moments, texels, parts,
+                items[slot], slot, (top + first) // BAND_ROWS, top, top + first, top + last, moments, looks, parts,
             ),
             len(items), bottom - top,
         )  # fmt: skip
         if texture_gradient is not None:
-            _to_texture(scene.triangle, texels, parts, image_gradient, items, top, bottom, texture_gradient)
+            _to_texture(scene.triangle, looks, parts, image_gradient, items, top, bottom, texture_gradient)
 
 
 def _to_vertices(scene: Scene, bands, places, moments, items: range, gradients: Gradients) -> None:
@@ -122,18 +136,25 @@ def _to_vertices(scene: Scene, bands, places, moments, items: range, gradients: 
     for_items(task, len(items))
 
 
-def _to_texture(triangle, texels, parts, image_gradient, items: range, top: int, bottom: int, texture_gradient) -> None:
-    """Spread the gradient of some rows of the picture over the texture; items that share one texture follow one another."""
-    threads = thread_count()
+def _to_texture(triangle, looks, parts, image_gradient, items: range, top: int, bottom: int, texture_gradient) -> None:
+    """Spread the gradient of some rows of the picture over the texture; items that share one texture follow one another.
+
+    Threads divide the blocks of a texture among them. Each texel receives in picture order, whoever owns it.
+    """
     shared = len(texture_gradient) == 1
     groups = 1 if shared else len(items)
-    stripes = -(-threads // groups)
+    owners = -(-thread_count() // groups)
+    n_texels = texture_gradient.shape[2] * texture_gradient.shape[3]
+    # blocks in turn share out the parts of a texture that are seen more evenly
+    shift = max(n_texels // (BLOCKS_PER_OWNER * owners), 1).bit_length() - 1
+    owner_of_block = np.arange((n_texels >> shift) + 1) % owners
 
     def task(index: int) -> None:
-        group, stripe = divmod(index, stripes)
+        group, owner = divmod(index, owners)
+        owned = (owner_of_block == owner).astype(np.uint8)
         for slot in range(len(items)) if shared else (group,):
             scatter_texture(
-                triangle, texels, parts, image_gradient, items[slot], slot, top, bottom, stripe, stripes, texture_gradient
+                triangle, looks, parts, image_gradient, items[slot], slot, top, bottom, owned, shift, texture_gradient
             )
 
-    run_parallel(task, groups * stripes, threads)
+    run_parallel(task, groups * owners, thread_count())

@@ -6,36 +6,43 @@ Symbols are those of :mod:`multiface.render.cpu.shade_kernels`.
 from __future__ import annotations
 
 import numpy as np
-from numpy import float32, int32, uintp
+from numpy import float32, uint8, uintp
 
 from multiface.render.cpu.jit import inlined, kernel
 
 
 @kernel
-def place_triangles(triangle, band_rows, item, bands, places, counts):
-    """Give each triangle one row of moments for each band of ``band_rows`` rows from its first pixel shown to its last.
+def mark_triangles(triangle, item, slot, band, first_row, last_row, seen):
+    """Set ``seen`` (slots, bands, 1 + F) uint8 to 1 for each triangle, counted from 1, that a band of rows shows, else to 0."""
+    marks = seen[slot, band]
+    marks[:] = 0
+    for i in range(first_row, last_row):
+        for j in range(triangle.shape[2]):
+            marks[uintp(triangle[item, i, j] + 1)] = 1  # without asking whether there is a triangle: branches cost more
+
+
+@kernel
+def place_triangles(seen, slot, bands, places, counts):
+    """Give each triangle one row of moments for each band from the first that shows it to the last.
 
     Args:
-        triangle: (B, H, W) int32.
-        bands: (B, F, 2) int32, written: first and last band; the last is before the first if no pixel is shown.
-        places: (B, F) int32, written: the row for band 0, if it reached there.
-        counts: (B,) int64, written: how many rows that takes.
+        seen: From ``mark_triangles``.
+        bands: (slots, F, 2) int32, written: first and last band; the last is before the first if no pixel is shown.
+        places: (slots, F) int32, written: the row for band 0, if it reached there.
+        counts: (slots,) int64, written: how many rows that takes.
     """
-    bands[item, :, 0], bands[item, :, 1] = 0, -1
-    for i in range(triangle.shape[1]):
-        previous = -1
-        for j in range(triangle.shape[2]):
-            f = triangle[item, i, j]
-            if f != previous and f >= 0:
-                if bands[item, f, 1] < 0:
-                    bands[item, f, 0] = i // band_rows
-                bands[item, f, 1] = i // band_rows
-            previous = f
+    n_bands, ranges = seen.shape[1], bands[slot]
+    ranges[:, 0], ranges[:, 1] = n_bands, -1
+    for band in range(n_bands):
+        for f in range(len(ranges)):
+            shown = seen[slot, band, f + 1] != 0
+            ranges[f, 0] = min(ranges[f, 0], band if shown else n_bands)
+            ranges[f, 1] = band if shown else ranges[f, 1]
     count = 0
-    for f in range(bands.shape[1]):
-        places[item, f] = count - bands[item, f, 0]
-        count += bands[item, f, 1] - bands[item, f, 0] + 1
-    counts[item] = count
+    for f in range(len(ranges)):
+        places[slot, f] = count - ranges[f, 0]
+        count += max(ranges[f, 1] - ranges[f, 0] + 1, 0)
+    counts[slot] = count
 
 
 @kernel
@@ -49,11 +56,11 @@ def differentiate_corners(screen, faces, uvs, uv_faces, perspective, bands, plac
         screen_gradient: (slots, V, 3) float64, added to: with respect to u, v, z.
     """
     for f in range(len(faces)):
-        if bands[item, f, 1] < 0:
+        if bands[slot, f, 1] < 0:
             continue
         p = px = py = q = qx = qy = r = rx = ry = d = dx = dy = 0.0
-        for band in range(bands[item, f, 0], bands[item, f, 1] + 1):
-            sums = moments[slot, places[item, f] + band]
+        for band in range(bands[slot, f, 0], bands[slot, f, 1] + 1):
+            sums = moments[slot, places[slot, f] + band]
             p, px, py = p + sums[0], px + sums[1], py + sums[2]
             q, qx, qy = q + sums[3], qx + sums[4], qy + sums[5]
             r, rx, ry = r + sums[6], rx + sums[7], ry + sums[8]
@@ -118,41 +125,52 @@ def _areas(e1u, e1v, e2u, e2v, g, gx, gy):
 
 
 @kernel
-def scatter_texture(
-    triangle, texels, parts, image_gradient, item, slot, first_row, last_row, stripe, stripes, texture_gradient
-):
-    """Add what rows of pixels give to the texels of one stripe: every ``stripes``-th block of rows of the texture.
-
-    Each texel receives from pixels in picture order whatever the number of stripes, so the result does not depend on it.
+def scatter_texture(triangle, looks, parts, image_gradient, item, slot, first_row, last_row, owned, shift, texture_gradient):
+    """Add what rows of pixels give to the texels that the caller owns, in picture order.
 
     Args:
-        texels, parts: From ``differentiate_rows``, with ``first_row`` first.
+        looks, parts: From ``differentiate_rows``, with ``first_row`` first.
+        owned: (blocks,) uint8, 1 where rows of the texture are the caller's that begin in that block of ``2 ** shift`` texels.
         texture_gradient: (B or 1, C, h, w) float32.
     """
     channels, height, width = texture_gradient.shape[1], texture_gradient.shape[2], texture_gradient.shape[3]
     target = texture_gradient[item if len(texture_gradient) > 1 else 0].reshape(channels, height * width)
-    columns, block = triangle.shape[2], 16 * width
-    # what the pixels of a row give to one row of the texture: two entries a pixel, fewer if others own one of them
-    source, weight, part = np.empty(2 * columns, int32), np.empty(2 * columns, float32), np.empty(2 * columns, float32)
-    left, right = np.empty(2 * columns, int32), np.empty(2 * columns, int32)
+    columns, one = triangle.shape[2], float32(1.0)
+    rows_owned = np.empty(columns, uint8)
     for i in range(first_row, last_row):
-        looks, shares = texels[slot, i - first_row], parts[slot, i - first_row]
-        n = 0
-        for j in range(columns):
-            if triangle[item, i, j] < 0:
-                continue
-            top, first = looks[j, 0], looks[j, 1]
-            second = first + 1 if first + 1 < width else 0
-            for lower in range(2):
-                row = top if lower == 0 else (top + width if top + width < height * width else 0)
-                if stripes == 1 or (row // block) % stripes == stripe:
-                    source[n], left[n], right[n], part[n] = j, row + first, row + second, shares[j, 1]
-                    weight[n] = shares[j, 0] if lower else float32(1.0) - shares[j, 0]
-                    n += 1
-        for c in range(channels):
-            out, gradient = target[c], image_gradient[item, c, i]
-            for k in range(n):
-                g = gradient[uintp(source[k])] * weight[k]
-                g_right = g * part[k]
-                out[uintp(left[k])] += g - g_right
-                out[uintp(right[k])] += g_right
+        row = triangle[item, i]
+        top, left = looks[slot, i - first_row, 0], looks[slot, i - first_row, 1]
+        fy, fx = parts[slot, i - first_row, 0], parts[slot, i - first_row, 1]
+        for k in range(columns):  # 1 for the upper row, 2 for the lower one, 3 for both
+            upper = top[k] if row[k] >= 0 else 0
+            lower = _following(upper, width, height * width)
+            which = owned[uintp(upper >> shift)] + 2 * owned[uintp(lower >> shift)]
+            rows_owned[k] = which if row[k] >= 0 else 0
+        j = 0
+        while j < columns:
+            which, end = rows_owned[j], j + 1
+            while end < columns and rows_owned[uintp(end)] == which:
+                end += 1
+            for c in range(channels if which else 0):
+                out, gradient = target[c], image_gradient[item, c, i]
+                for k in range(uintp(j), uintp(end)):
+                    right = _following(left[k], 1, width)
+                    if which & 1:
+                        _add(out, top[k] + left[k], top[k] + right, gradient[k] * (one - fy[k]), fx[k])
+                    if which & 2:
+                        bottom = _following(top[k], width, height * width)
+                        _add(out, bottom + left[k], bottom + right, gradient[k] * fy[k], fx[k])
+            j = end
+
+
+@inlined
+def _add(out, left, right, gradient, part):
+    to_right = gradient * part
+    out[uintp(left)] += gradient - to_right
+    out[uintp(right)] += to_right
+
+
+@inlined
+def _following(offset, stride, size):
+    """The next texel or row after the one at ``offset``, around the circle."""
+    return offset + stride if offset + stride < size else 0

@@ -162,7 +162,7 @@ def weigh_rows(screen, faces, perspective, triangle, item, first_row, last_row, 
 @kernel
 def differentiate_rows(
     planes, texture, triangle, image_gradient, depth_gradient, places,
-    item, slot, band, top_row, first_row, last_row, moments, texels, parts,
+    item, slot, band, top_row, first_row, last_row, moments, looks, parts,
 ):  # fmt: skip
     """Collect what the pixels of a band of rows contribute to their triangles, and where in the texture they look.
 
@@ -174,36 +174,32 @@ def differentiate_rows(
     Args:
         planes, texture, triangle: As for ``shade_rows``.
         image_gradient: (B, C, H, W) float32; depth_gradient: (B, H, W) float32 or empty for none.
-        places: (B, F) int32, to which the band is added to find the row of ``moments`` of a triangle.
+        places: (slots, F) int32, to which the band is added to find the row of ``moments`` of a triangle.
         item, slot: Index into the arrays of the batch, and into those written here.
         moments: (slots, rows, 12) float64, added to: sums of P, Q, R, D each plain, times dx, times dy; may be empty.
-        texels: (slots, rows, W, 2) int32, written: upper row times texture width, left column; the first row is that of
-            ``top_row``; may be empty.
-        parts: (slots, rows, W, 2) float32, written: the part of the lower row and of the right column.
+        looks: (slots, rows, 2, W) int32, written: upper row times texture width, and left column, of the texels that each pixel
+            of the band looks at; the first row is that of ``top_row``.
+        parts: (slots, rows, 2, W) float32, written: the part of the lower row, and of the right column.
     """
     channels, height, width = texture.shape[1], texture.shape[2], texture.shape[3]
-    texels_of = texture[item if len(texture) > 1 else 0].reshape(channels, height * width)
+    texels = texture[item if len(texture) > 1 else 0].reshape(channels, height * width)
     columns, one = triangle.shape[2], float32(1.0)
     us, vs, scales = np.empty(columns, float64), np.empty(columns, float64), np.empty(columns, float64)
-    left, right = np.empty(columns, int32), np.empty(columns, int32)
-    top, bottom = np.empty(columns, int32), np.empty(columns, int32)
-    fx, fy = np.empty(columns, float32), np.empty(columns, float32)
+    right, bottom = np.empty(columns, int32), np.empty(columns, int32)
     gx, gy = np.empty(columns, float32), np.empty(columns, float32)
     for i in range(first_row, last_row):
         row = triangle[item, i]
+        top, left = looks[slot, i - top_row, 0], looks[slot, i - top_row, 1]
+        fy, fx = parts[slot, i - top_row, 0], parts[slot, i - top_row, 1]
         first, last = _locate_row(planes, row, item, i, us, vs, scales)
         _texels_of_row(us, first, last, width, 1, left, right, fx)
         _texels_of_row(vs, first, last, height, width, top, bottom, fy)
-        if len(texels):
-            for k in range(first, last):
-                texels[slot, i - top_row, k, 0], texels[slot, i - top_row, k, 1] = top[k], left[k]
-                parts[slot, i - top_row, k, 0], parts[slot, i - top_row, k, 1] = fy[k], fx[k]
         if not len(moments):
             continue
         gx[:] = 0.0
         gy[:] = 0.0
         for c in range(channels):
-            gradient, colour = image_gradient[item, c, i], texels_of[c]
+            gradient, colour = image_gradient[item, c, i], texels[c]
             for k in range(first, last):
                 j = uintp(k)
                 upper_left, upper_right = colour[uintp(top[j] + left[j])], colour[uintp(top[j] + right[j])]
@@ -214,7 +210,7 @@ def differentiate_rows(
         while j < last:
             f, end = row[j], _run_end(row, j)
             if f >= 0:
-                plane, sums = planes[item, f], moments[slot, places[item, f] + band]
+                plane, sums = planes[item, f], moments[slot, places[slot, f] + band]
                 dy, to_x = i + 0.5 - plane[1], 0.5 - plane[0]
                 p = q = r = px = qx = rx = 0.0
                 for k in range(j, end):
