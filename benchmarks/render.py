@@ -2,10 +2,11 @@
 
     python benchmarks/render.py [--shared DIR] [--sizes 512x334 1024x667] [--threads 1 2] [--repeats N] [--json]
 
-Gradients of the mean picture with respect to vertices, projection and texture. The scene is the real frame in DIR/real (mesh
+From a given gradient of the picture to those of vertices, projection and texture. The scene is the real frame in DIR/real (mesh
 of 11,432 triangles, texture of 1024), or where that is absent a ball of as many. Times are medians of runs that alternate
-between the backends in one process, so that a busy machine disturbs both. Memory is the peak of the resident set above what
-it was before the first full-size run, each backend in a process of its own. Kernels are compiled beforehand.
+between the backends and numbers of threads in one process, so that a busy machine disturbs all of them. Memory is the peak
+of the resident set above what it was before the first full-size run, each backend in a process of its own. Kernels are
+compiled beforehand.
 """
 
 from __future__ import annotations
@@ -57,34 +58,40 @@ def ball(n: int) -> tuple[torch.Tensor, Topology]:
     return torch.from_numpy(points.reshape(1, -1, 3)).float(), Topology(faces, uvs, faces)
 
 
-def forward_and_backward(leaves, topology, size, backend: str) -> None:
+def forward_and_backward(leaves, topology, gradient: torch.Tensor, backend: str) -> None:
     vertices, projection, texture = leaves
-    image = render_mesh(vertices, projection, topology, texture, size, backend=backend).image
-    torch.autograd.grad(image.mean(), leaves)
+    image = render_mesh(vertices, projection, topology, texture, gradient.shape[2:], backend=backend).image
+    torch.autograd.grad(image, leaves, gradient)
 
 
-def measure_time(shared: Path, size: tuple[int, int], repeats: int) -> dict[str, float]:
-    """Median seconds of each backend."""
+def gradient_of(size: tuple[int, int]) -> torch.Tensor:
+    return torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
+
+
+def measure_time(shared: Path, size: tuple[int, int], threads: list[int], repeats: int) -> dict[str, dict[int, float]]:
+    """Median seconds of each backend with each number of threads."""
     leaves, topology = load_scene(shared, size)
-    times: dict[str, list[float]] = {"reference": [], "numba": []}
+    gradient = gradient_of(size)
+    times: dict[str, dict[int, list[float]]] = {name: {count: [] for count in threads} for name in ("reference", "numba")}
     for repeat in range(repeats + 1):
-        for backend, runs in (("reference", 1), ("numba", 5)):
-            for _ in range(runs):
+        for backend, runs in (("reference", 1), ("numba", 10)):
+            for count in threads * runs:
+                torch.set_num_threads(count)
                 began = time.perf_counter()
-                forward_and_backward(leaves, topology, size, backend)
+                forward_and_backward(leaves, topology, gradient, backend)
                 if repeat:  # the first warms up
-                    times[backend].append(time.perf_counter() - began)
-    return {backend: statistics.median(values) for backend, values in times.items()}
+                    times[backend][count].append(time.perf_counter() - began)
+    return {name: {count: statistics.median(values) for count, values in counts.items()} for name, counts in times.items()}
 
 
 def measure_memory(shared: Path, size: tuple[int, int], backend: str) -> float:
     """MiB of the peak above what was resident before."""
     leaves, topology = load_scene(shared, size)
-    small = (32, 32 * size[1] // size[0])
-    forward_and_backward([leaf.detach()[..., :32, :32].requires_grad_() if leaf.ndim == 4 else leaf for leaf in leaves],
-                         topology, small, backend)  # fmt: skip
+    gradient = gradient_of(size)
+    small = [leaf.detach()[..., :32, :32].requires_grad_() for leaf in leaves]
+    forward_and_backward(small, topology, gradient_of((32, 32)), backend)
     before = _peak_kib(reset=True)
-    forward_and_backward(leaves, topology, size, backend)
+    forward_and_backward(leaves, topology, gradient, backend)
     return (_peak_kib() - before) / 1024
 
 
@@ -120,23 +127,21 @@ def main() -> None:
     options = parse_arguments()
     sizes = {name: tuple(int(side) for side in name.split("x")) for name in options.sizes}
     if options.measure:
-        torch.set_num_threads(options.threads[0])
         size = sizes[options.sizes[0]]
         if options.measure == "time":
-            print(json.dumps(measure_time(options.shared, size, options.repeats)))
+            print(json.dumps(measure_time(options.shared, size, options.threads, options.repeats)))
         else:
+            torch.set_num_threads(options.threads[0])
             print(json.dumps({"mib": measure_memory(options.shared, size, options.measure)}))
         return
     shared = ("--shared", str(options.shared))
     in_new_process(*shared, "--measure", "numba", "--sizes", "64x42")  # compiles
     results = {}
     for name in sizes:
-        times = {
-            threads: in_new_process(
-                *shared, "--measure", "time", "--sizes", name, "--threads", str(threads), "--repeats", str(options.repeats)
-            )
-            for threads in options.threads
-        }
+        counts = [str(count) for count in options.threads]
+        times = in_new_process(
+            *shared, "--measure", "time", "--sizes", name, "--repeats", str(options.repeats), "--threads", *counts
+        )
         memory = {
             backend: in_new_process(*shared, "--measure", backend, "--sizes", name, "--threads", "1")["mib"]
             for backend in ("reference", "numba")
@@ -150,8 +155,8 @@ def main() -> None:
 def report(results: dict, threads: list[int]) -> None:
     print("| size | threads | reference s | numba s | faster | to reach |\n|---|---|---|---|---|---|")
     for name, result in results.items():
-        for count, seconds in result["seconds"].items():
-            slow, fast = seconds["reference"], seconds["numba"]
+        for count in map(str, threads):
+            slow, fast = result["seconds"]["reference"][count], result["seconds"]["numba"][count]
             print(f"| {name} | {count} | {slow:.3f} | {fast:.4f} | {slow / fast:.1f} | {TARGETS.get(name, '')} |")
     print("\n| size | reference MiB | numba MiB | smaller | to reach |\n|---|---|---|---|---|")
     for name, result in results.items():
@@ -161,7 +166,7 @@ def report(results: dict, threads: list[int]) -> None:
     if len(threads) > 1:
         print(f"\n| size | numba, {threads[0]} to {threads[-1]} threads | to reach |\n|---|---|---|")
         for name, result in results.items():
-            first, last = (result["seconds"][count]["numba"] for count in (threads[0], threads[-1]))
+            first, last = (result["seconds"]["numba"][str(count)] for count in (threads[0], threads[-1]))
             print(f"| {name} | {first / last:.2f} | {SCALING_TARGET} |")
 
 
