@@ -88,7 +88,8 @@ def measure_memory(shared: Path, size: tuple[int, int], backend: str) -> float:
     """MiB of the peak above what was resident before."""
     leaves, topology = load_scene(shared, size)
     gradient = gradient_of(size)
-    small = [leaf.detach()[..., :32, :32].requires_grad_() for leaf in leaves]
+    vertices, projection, texture = leaves
+    small = [vertices, projection, texture.detach()[..., :32, :32].requires_grad_()]
     forward_and_backward(small, topology, gradient_of((32, 32)), backend)
     before = _peak_kib(reset=True)
     forward_and_backward(leaves, topology, gradient, backend)
@@ -109,7 +110,7 @@ def _peak_kib(reset: bool = False) -> int:
 
 def in_new_process(*arguments: str) -> dict:
     command = [sys.executable, str(Path(__file__).resolve()), *arguments]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
 
 
 def parse_arguments() -> argparse.Namespace:
