@@ -4,9 +4,9 @@
 
 From a given gradient of the picture to those of vertices, projection and texture. The scene is the real frame in DIR/real (mesh
 of 11,432 triangles, texture of 1024), or where that is absent a ball of as many. Times are medians of runs that alternate
-between the backends and numbers of threads in one process, so that a busy machine disturbs all of them; scaling with threads
-compares the best runs, since it needs cores that nobody else uses. Memory is the peak of the resident set above what it was
-before the first full-size run, each backend in a process of its own. Kernels are compiled beforehand.
+between the backends and numbers of threads in one process, so that a busy machine disturbs all of them. Memory is the peak
+of the resident set above what it was before the first full-size run, each backend in a process of its own. Kernels are
+compiled beforehand.
 """
 
 from __future__ import annotations
