@@ -6,8 +6,9 @@ See ``docs/conventions.md`` for units, frames of reference, pixel and texel cent
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from multiface.core.lazy import lazy_names
 
 __version__ = "0.1.0"
 
@@ -28,10 +29,7 @@ if TYPE_CHECKING:
     from multiface.render import render_mesh
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'multiface' has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

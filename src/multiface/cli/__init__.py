@@ -46,6 +46,8 @@ def _guarded(name: str, argv: list[str]) -> int:
     except MultifaceError as error:
         sys.stderr.write(f"multiface {name}: {error}\n")
         return error.exit_status
+    except SystemExit as stop:  # the parser has said what is wrong, or shown the help
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     except KeyboardInterrupt:
         sys.stderr.write(f"multiface {name}: interrupted\n")
         return 130

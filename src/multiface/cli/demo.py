@@ -110,11 +110,10 @@ def _stage(out: Console, number: int, what: str) -> Iterator[None]:
 
 def _film(options: DemoOptions, out: Console) -> Path:
     from multiface.cli.synth import film
+    from multiface.prepare.stage import StageConfig
 
     target = options.out / "capture"
-    film(
-        target,
-        out,
+    config = StageConfig(
         segments=options.segments,
         frames_per_segment=options.frames_per_segment,
         n_cameras=options.n_cameras,
@@ -122,6 +121,7 @@ def _film(options: DemoOptions, out: Console) -> Path:
         tex_size=options.tex_size,
         seed=options.seed,
     )
+    film(config, target, out)
     return target
 
 

@@ -1,9 +1,11 @@
-"""Optional packages: imported on first use, with the pip line in the error when they are missing."""
+"""Imports on first use: optional packages, with the pip line in the error, and names of rooms that are slow to import."""
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping
 from types import ModuleType
+from typing import Any
 
 from multiface.core.errors import DependencyError
 
@@ -23,3 +25,19 @@ def optional_import(module: str, *, purpose: str, install: str) -> ModuleType:
             f"{purpose} needs the package '{module}', which cannot be imported ({error})",
             remedy=f"Install it with: pip install '{install}'",
         ) from error
+
+
+def lazy_names(module: str, sources: Mapping[str, str]) -> Callable[[str], Any]:
+    """A module's ``__getattr__`` (PEP 562) that imports each public name from its source when it is first asked for.
+
+    Args:
+        module: ``__name__`` of the module, for the message.
+        sources: Module that defines each name.
+    """
+
+    def get(name: str) -> Any:
+        if name not in sources:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(sources[name]), name)
+
+    return get
