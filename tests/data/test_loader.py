@@ -119,8 +119,30 @@ def test_processes_read_batches_of_their_own(capture):
     shares = [BatchLoader(capture, everything(capture), 4, shuffle=True, rank=rank, world_size=2) for rank in range(2)]
     assert [len(share) for share in shares] == [3, 2]
     assert sorted(names(shares[0]) + names(shares[1])) == sorted(names(BatchLoader(capture, everything(capture), 4)))
-    even = [BatchLoader(capture, everything(capture), 4, rank=rank, world_size=2, even=True) for rank in range(2)]
-    assert [len(share) for share in even] == [2, 2]
+
+
+def test_processes_take_part_in_the_batches_that_one_would_have(capture):
+    whole = BatchLoader(capture, everything(capture), 8, shuffle=True)
+    parts = [
+        BatchLoader(capture, everything(capture), 4, shuffle=True, rank=rank, world_size=2, shared=True) for rank in (0, 1)
+    ]
+    assert [len(loader) for loader in (whole, *parts)] == [3, 3, 3]
+    together = [left + right for left, right in zip(*(loader.plan() for loader in parts))]
+    assert together == whole.plan()
+    shares = list(parts[1].shares())
+    assert [(share.planned, share.start, share.total) for share in shares] == [(4, 4, 8), (4, 4, 8), (1, 1, 2)]
+
+
+def test_a_process_without_samples_of_a_batch_has_an_empty_share(capture):
+    loader = BatchLoader(capture, everything(capture), 4, rank=3, world_size=4, shared=True)
+    lengths = [None if share.batch is None else len(share.batch) for share in loader.shares()]
+    assert lengths == [4, 1] and len(list(loader)) == 2
+    lonely = BatchLoader(capture, everything(capture), 5, rank=0, world_size=17, shared=True)
+    assert [share.batch is None for share in lonely.shares()] in ([False], [True])
+    assert (
+        sum(len(BatchLoader(capture, everything(capture), 5, rank=r, world_size=40, shared=True).plan()[0]) for r in range(40))
+        == 18
+    )
 
 
 def break_file(path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from multiface.capture import FrameKey
 from multiface.data import Sample
-from multiface.data.sampler import deal_batches, epoch_order, split_batches
+from multiface.data.sampler import deal_batches, epoch_order, share_batch, split_batches
 
 SAMPLES = [Sample(FrameKey("S", f"{frame:06d}"), f"40000{camera}") for frame in range(6) for camera in range(5)]
 
@@ -42,14 +42,27 @@ def test_views_of_a_frame_come_together_in_groups(epoch, views):
         assert changes == 5
 
 
-@given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 5), st.booleans())
-def test_processes_share_the_samples_without_repeating_any(n, batch_size, world_size, even):
+@given(st.integers(0, 40), st.integers(1, 9), st.integers(1, 5))
+def test_processes_deal_the_batches_without_repeating_any(n, batch_size, world_size):
     batches = split_batches(range(n), batch_size)
-    shares = [deal_batches(batches, rank, world_size, even=even) for rank in range(world_size)]
-    seen = [sample for share in shares for batch in share for sample in batch]
-    assert len(seen) == len(set(seen))
-    lengths = [len(share) for share in shares]
-    if even:
-        assert len(set(lengths)) == 1 and len(batches) - sum(lengths) < world_size
-    else:
-        assert sorted(seen) == list(range(n))
+    shares = [deal_batches(batches, rank, world_size) for rank in range(world_size)]
+    assert sorted(sample for share in shares for batch in share for sample in batch) == list(range(n))
+
+
+@given(st.permutations(range(len(SAMPLES))), st.integers(0, 30), st.integers(1, 5), st.booleans())
+def test_processes_share_a_batch_in_order_without_repeating_any(order, n, world_size, whole_frames):
+    batch = order[:n]
+    parts = [share_batch(batch, SAMPLES, rank, world_size, whole_frames=whole_frames) for rank in range(world_size)]
+    assert [position for part in parts for position in part.positions] == batch
+    assert [part.start for part in parts] == [sum(len(p.positions) for p in parts[:rank]) for rank in range(world_size)]
+    assert {part.total for part in parts} == {n}
+    if not whole_frames:
+        assert max(len(part.positions) for part in parts) - min(len(part.positions) for part in parts) <= 1
+
+
+@given(st.integers(0, 20), st.integers(2, 5), st.integers(2, 4))
+def test_views_of_a_frame_stay_in_one_process(epoch, views, world_size):
+    order = epoch_order(SAMPLES, shuffle=True, epoch=epoch, views_per_frame=views)
+    parts = [share_batch(order, SAMPLES, rank, world_size, whole_frames=True).positions for rank in range(world_size)]
+    cuts = [(left[-1], right[0]) for left, right in pairwise(part for part in parts if part)]
+    assert all(SAMPLES[left].key != SAMPLES[right].key for left, right in cuts)

@@ -3,7 +3,7 @@
 from multiface.data.batch import Batch
 from multiface.data.camera_split import CameraSplit, derive_camera_split, load_camera_split, split_path
 from multiface.data.index import Sample, SampleIndex, Skipped, build_index, require_samples
-from multiface.data.loader import BatchLoader
+from multiface.data.loader import BatchLoader, Share
 from multiface.data.normalisation import MissingRule, Normalisation, resize_texture
 from multiface.data.test_segments import DEFAULT_TEST_SEGMENTS, check_test_segments, read_test_segments
 
@@ -16,6 +16,7 @@ __all__ = [
     "Normalisation",
     "Sample",
     "SampleIndex",
+    "Share",
     "Skipped",
     "build_index",
     "check_test_segments",

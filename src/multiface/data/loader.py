@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
+from typing import NamedTuple
 
 from multiface.capture import Capture
 from multiface.core.errors import ArgumentError, CaptureError
@@ -11,7 +12,23 @@ from multiface.core.parallel import default_workers, ordered_map
 from multiface.data.batch import Batch
 from multiface.data.index import Sample, SampleIndex, Skipped
 from multiface.data.reader import SampleReader
-from multiface.data.sampler import deal_batches, epoch_order, split_batches
+from multiface.data.sampler import Part, deal_batches, epoch_order, share_batch, split_batches
+
+
+class Share(NamedTuple):
+    """What one process has of a batch that several processes share.
+
+    Attributes:
+        batch: Its views; None when it has none: more processes than frames in the batch, or only broken files.
+        planned: Views it was meant to have.
+        start: Place of the first of them in the whole batch.
+        total: Views the whole batch was meant to have.
+    """
+
+    batch: Batch | None
+    planned: int
+    start: int
+    total: int
 
 
 class BatchLoader:
@@ -34,9 +51,11 @@ class BatchLoader:
         views_per_frame: When shuffling, how many views of a frame come together (they share its average and mesh).
         drop_broken: Leave out samples with missing or broken files and report them in ``skipped``; else raise.
         cache_bytes: Memory for decoded pictures; what fits is decoded once.
-        rank: Which of ``world_size`` processes this is; each reads batches of its own.
+        rank: Which of ``world_size`` processes this is.
         world_size: Number of processes.
-        even: Give all processes the same number of batches (training in step), leaving out a few at the end of the epoch.
+        shared: How processes divide an epoch. False: each reads whole batches of its own, every ``world_size``-th (testing).
+            True: all take part in every batch (training in step); a batch then has ``batch_size * world_size`` views, those
+            that one process would have with that batch size. Use :meth:`shares`.
 
     Attributes:
         skipped: Files found broken so far, each once, and why.
@@ -62,7 +81,7 @@ class BatchLoader:
         cache_bytes: int = 512 << 20,
         rank: int = 0,
         world_size: int = 1,
-        even: bool = False,
+        shared: bool = False,
     ) -> None:
         _check(batch_size >= 1, "batch size must be positive", batch_size)
         _check(views_per_frame >= 1, "views per frame must be positive", views_per_frame)
@@ -78,40 +97,58 @@ class BatchLoader:
         )
         self._shuffle, self._seed, self._views_per_frame = shuffle, seed, views_per_frame
         self._workers = default_workers() if workers is None else workers
-        self._rank, self._world_size, self._even = rank, world_size, even
+        self._rank, self._world_size, self._shared = rank, world_size, shared
         self._epoch = self._start = self.n_left_out = 0
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Choose the epoch of the next iteration, and the batch it begins with (to resume within an epoch)."""
         self._epoch, self._start = epoch, start
 
-    def plan(self) -> list[list[Sample]]:
-        """The samples of each batch of the next iteration."""
+    def parts(self) -> list[Part]:
+        """This process's part of each batch of the next iteration, as positions in the index."""
         samples = self.index.samples
         order = epoch_order(
             samples, shuffle=self._shuffle, seed=self._seed, epoch=self._epoch, views_per_frame=self._views_per_frame
         )
-        batches = split_batches(order, self.batch_size)
-        mine = deal_batches(batches, self._rank, self._world_size, even=self._even)
-        return [[samples[position] for position in batch] for batch in mine[self._start :]]
+        if not self._shared:
+            mine = deal_batches(split_batches(order, self.batch_size), self._rank, self._world_size)
+            return [Part(batch, 0, len(batch)) for batch in mine[self._start :]]
+        batches = split_batches(order, self.batch_size * self._world_size)[self._start :]
+        whole = self._views_per_frame > 1
+        return [share_batch(batch, samples, self._rank, self._world_size, whole_frames=whole) for batch in batches]
+
+    def plan(self) -> list[list[Sample]]:
+        """The samples of each batch of the next iteration."""
+        samples = self.index.samples
+        return [[samples[position] for position in part.positions] for part in self.parts()]
 
     def __len__(self) -> int:
         """Number of batches of the next iteration."""
-        batches = split_batches(range(len(self.index)), self.batch_size)
-        return len(deal_batches(batches, self._rank, self._world_size, even=self._even)[self._start :])
+        size = self.batch_size * self._world_size if self._shared else self.batch_size
+        batches = split_batches(range(len(self.index)), size)
+        return len((batches if self._shared else deal_batches(batches, self._rank, self._world_size))[self._start :])
 
     def __iter__(self) -> Iterator[Batch]:
-        plan = self.plan()
+        with closing(self.shares()) as shares:
+            yield from (share.batch for share in shares if share.batch is not None)
+
+    def shares(self) -> Generator[Share, None, None]:
+        """The batches one by one, also those of which nothing is left: exactly ``len(self)`` on every process.
+
+        Raises:
+            CaptureError: not one sample of the epoch could be read.
+        """
+        parts, plan = self.parts(), self.plan()
         workers = min(self._workers, len(plan))
         self.n_left_out = n_read = 0
         with closing(ordered_map(self._reader.read, plan, workers=workers, ahead=workers + 2)) as results:
-            for samples, (batch, skipped) in zip(plan, results):
+            for part, (batch, skipped) in zip(parts, results):
                 self._report(skipped)
-                self.n_left_out += len(samples) - (0 if batch is None else len(batch))
-                if batch is not None:
-                    n_read += len(batch)
-                    yield batch
-        if plan and not n_read:
+                n_views = 0 if batch is None else len(batch)
+                self.n_left_out += len(part.positions) - n_views
+                n_read += n_views
+                yield Share(batch, len(part.positions), part.start, part.total)
+        if any(plan) and not n_read and self._world_size == 1:  # one of several cannot know what the others read
             raise CaptureError(
                 "not one sample of the epoch could be read",
                 where=self.capture.path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,11 +39,32 @@ def split_batches(order: Sequence[int], batch_size: int) -> list[list[int]]:
     return [list(order[start : start + batch_size]) for start in range(0, len(order), batch_size)]
 
 
-def deal_batches(batches: Sequence[list[int]], rank: int, world_size: int, *, even: bool) -> list[list[int]]:
-    """The batches of one of several processes: every ``world_size``-th, beginning with ``rank``.
+def deal_batches(batches: Sequence[list[int]], rank: int, world_size: int) -> list[list[int]]:
+    """The batches of one of several processes: every ``world_size``-th, beginning with ``rank``; no sample is repeated."""
+    return list(batches[rank::world_size])
 
-    No sample is repeated. ``even`` gives all processes the same number by leaving out up to ``world_size - 1`` batches at
-    the end, as synchronous training needs; shuffling brings them in another epoch.
+
+class Part(NamedTuple):
+    """One process's part of a batch that several processes share.
+
+    Attributes:
+        positions: The samples; empty where the batch has fewer frames than there are processes.
+        start: Place of the first of them in the batch.
+        total: Samples of the whole batch.
     """
-    usable = len(batches) - len(batches) % world_size if even else len(batches)
-    return list(batches[rank:usable:world_size])
+
+    positions: list[int]
+    start: int
+    total: int
+
+
+def share_batch(batch: Sequence[int], samples: Sequence[Sample], rank: int, world_size: int, *, whole_frames: bool) -> Part:
+    """The part of ``batch`` that belongs to process ``rank``: neighbours, as nearly equal as can be; no sample is repeated.
+
+    ``whole_frames`` moves the cuts so that neighbours of one frame stay together.
+    """
+    cuts = [len(batch) * part // world_size for part in (rank, rank + 1)]
+    if whole_frames:
+        starts = [i for i in range(len(batch)) if i == 0 or samples[batch[i]].key != samples[batch[i - 1]].key]
+        cuts = [min([*starts, len(batch)], key=lambda start, cut=cut: abs(start - cut)) for cut in cuts]
+    return Part(list(batch[cuts[0] : cuts[1]]), cuts[0], len(batch))
