@@ -12,17 +12,19 @@ from typing import Protocol
 import torch
 
 from multiface import losses
+from multiface.capture import FrameKey
 from multiface.core.errors import DivergenceError
 from multiface.data import Batch, BatchLoader
 from multiface.models import ModelInfo, save_model
 from multiface.train.config import TrainConfig
+from multiface.train.guard import BatchGuard
 from multiface.train.interrupt import StopRequest
 from multiface.train.log import RunLog
-from multiface.train.measure import floats
-from multiface.train.optimisation import BatchGuard, Optimisation
+from multiface.train.optimisation import Optimisation
 from multiface.train.run_folder import RunFolder
 from multiface.train.state import Position, load_state, save_state
 from multiface.train.step import Prediction, Step
+from multiface.train.update import READ_EVERY, Update
 from multiface.train.validation import validate
 
 WINDOW = 20
@@ -103,7 +105,8 @@ class Trainer:
         config = self.config
         self.weights = losses.LossWeights(config.lambda_verts, config.lambda_tex, config.lambda_screen, config.lambda_kl)
         self.optimisation = Optimisation(self.step.model, config.lr, config.lr_decay)
-        self.guard = BatchGuard(config.pass_thres)
+        self.update = Update(self.step, self.optimisation, self.weights, BatchGuard(config.pass_thres, self.device))
+        self._unread: list[_Views] = []
         self._window: deque[dict[str, float]] = deque(maxlen=WINDOW)
 
     def resume(self) -> None:
@@ -111,7 +114,7 @@ class Trainer:
         content, self.position = load_state(self.folder.state)
         self.step.model.load_state_dict(content["model"])
         self.optimisation.load_state(content["optimisation"])
-        self.guard.load_state(content["guard"])
+        self.update.load_state(content["guard"])
         self._best = dict(content["best"])
         self._validation = dict(content["validation"])
         self._window.extend(content["window"])
@@ -131,6 +134,7 @@ class Trainer:
                     self._one(batch, log)
                     if stop.requested or self._finished():
                         break
+                self._read(log)
             if not stop.requested:
                 self._validate(log)
             self.save()
@@ -144,7 +148,7 @@ class Trainer:
         parts = {
             "model": self.step.model.state_dict(),
             "optimisation": self.optimisation.state(),
-            "guard": self.guard.state(),
+            "guard": self.update.state(),
             "best": self._best,
             "validation": self._validation,
             "window": list(self._window),
@@ -170,46 +174,73 @@ class Trainer:
         return self.position.iteration >= self.config.max_iter
 
     def _one(self, batch: Batch, log: RunLog) -> None:
-        prediction = self.step.predict(batch.to(self.device), sample=True, render=self.weights.screen > 0)
-        terms = self.step.terms(prediction)
-        total = losses.total_loss(terms, self.weights)
-        values = {**floats(terms), "total": float(total.detach())}
-        if not self._update(total, values, batch):
-            return
+        moved = batch.to(self.device)
+        self.update(moved)
+        self._unread.append(_Views(batch.keys, batch.cameras, batch.frame_of_view))
+        self._seconds += time.perf_counter() - self._mark
+        self._mark = time.perf_counter()
+        if self._must_read() and self._read(log):
+            self._act(self.position.iteration - 1, moved, log)
+            self._mark = time.perf_counter()
+
+    def _act(self, k: int, batch: Batch, log: RunLog) -> None:
+        """What is due after update ``k``, the last one, which was made with ``batch``."""
+        if self._logs_at(k):
+            log.flush()
+            self.observer.logged(k, self._means())
+            with torch.no_grad():
+                shown = self.step.predict(batch, sample=False, render=self.weights.screen > 0)
+            self.observer.pictures(f"train_{k}", shown, batch)
+        if self._validates_at(k) and not self._finished():
+            self._validate(log)
+            self.save()
+
+    def _must_read(self) -> bool:
+        """Whether something may have to be done now: on the CPU always, since reading costs nothing there."""
+        latest = self.position.iteration + len(self._unread)
+        due = self._logs_at(latest - 1) or self._validates_at(latest - 1) or latest >= self.config.max_iter
+        return self.device.type == "cpu" or due or len(self._unread) >= READ_EVERY
+
+    def _logs_at(self, k: int) -> bool:
+        return k % self.config.log_every == 0
+
+    def _validates_at(self, k: int) -> bool:
+        return k > 0 and k % self.config.val_every == 0
+
+    def _read(self, log: RunLog) -> bool:
+        """Catch up with what the device did: count, log and report every update since the last reading.
+
+        Returns:
+            Whether the last batch was accepted.
+
+        Raises:
+            DivergenceError: a loss or gradient was not finite; names the batch.
+        """
+        began = time.perf_counter()
+        reading = self.update.read()
+        self._seconds += time.perf_counter() - began
+        views, self._unread = self._unread, []
+        for of_batch, outcome in zip(views, reading.outcomes):
+            if outcome.accepted:
+                self._count(len(of_batch.cameras), outcome.values, log)
+        if reading.divergence is not None:
+            error = reading.divergence
+            raise DivergenceError(
+                error.what,
+                where=f"iteration {self.position.iteration}, batch of {views[len(reading.outcomes)]}",
+                found=error.found,
+                remedy=f"Look at these samples (multiface inspect), or lower --lr; {self._kept()}",
+            )
+        return bool(reading.outcomes) and reading.outcomes[-1].accepted
+
+    def _count(self, images: int, values: dict[str, float], log: RunLog) -> None:
         k = self.position.iteration
         self.position.iteration = k + 1
         self._window.append(values)
-        self._count(len(batch))
+        self._images += images
         if k % CURVE_EVERY == 0:
             log.add("train", k, values)
         self.observer.updated(self.position, values, self.images_per_second)
-        if k % self.config.log_every == 0:
-            log.flush()
-            self.observer.logged(k, self._means())
-            self.observer.pictures(f"train_{k}", prediction, batch)
-        if k > 0 and k % self.config.val_every == 0 and not self._finished():
-            self._validate(log)
-            self.save()
-        self._mark = time.perf_counter()
-
-    def _count(self, images: int) -> None:
-        now = time.perf_counter()
-        self._images += images
-        self._seconds += now - self._mark
-
-    def _update(self, total: torch.Tensor, values: dict[str, float], batch: Batch) -> bool:
-        try:
-            if not self.guard.accepts({name: values[name] for name in ("total", "verts", "kl")}):
-                return False
-            self.optimisation.update(total)
-        except DivergenceError as error:
-            raise DivergenceError(
-                error.what,
-                where=f"iteration {self.position.iteration}, batch of {_describe(batch)}",
-                found=error.found,
-                remedy=f"Look at these samples (multiface inspect), or lower --lr; {self._kept()}",
-            ) from error
-        return True
 
     def _kept(self) -> str:
         there = [file.name for file in (self.folder.best_model, self.folder.model) if file.exists()]
@@ -266,10 +297,19 @@ class Trainer:
             validation=self._validation,
             best=self._best,
             interrupted=interrupted,
-            discarded=self.guard.discarded,
+            discarded=self.update.discarded,
         )
 
 
-def _describe(batch: Batch) -> str:
-    views = [f"{key} camera {camera}" for key, camera in zip(batch.view_keys, batch.cameras)]
-    return ", ".join(views[:4]) + (f" and {len(views) - 4} more" if len(views) > 4 else "")
+@dataclass(frozen=True)
+class _Views:
+    """Which views a batch had, without their pictures: what is kept of it until its losses are read."""
+
+    keys: tuple[FrameKey, ...]
+    cameras: tuple[str, ...]
+    frame_of_view: torch.Tensor
+
+    def __str__(self) -> str:
+        frames = self.frame_of_view.tolist()
+        views = [f"{self.keys[frame]} camera {camera}" for frame, camera in zip(frames, self.cameras)]
+        return ", ".join(views[:4]) + (f" and {len(views) - 4} more" if len(views) > 4 else "")

@@ -14,7 +14,7 @@ from multiface import losses
 from multiface.data import Batch, Normalisation
 from multiface.geometry import Topology
 from multiface.models import FaceModel
-from multiface.render import render_mesh
+from multiface.render import render_mesh, screen_loss
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,35 @@ class Step:
                 prediction.image, prediction.photo, prediction.weight, float(self.normalisation.tex_std)
             )
         return terms
+
+    def training_terms(self, batch: Batch, *, screen: bool) -> dict[str, torch.Tensor]:
+        """The loss terms of ``batch`` with latent noise, as :meth:`predict` and :meth:`terms` give them; no picture is made.
+
+        Args:
+            batch: Views and their frames, on the model's device.
+            screen: Whether pictures are compared; needs photos in the batch.
+        """
+        prediction = self.predict(batch, sample=True, render=False)
+        terms = self.terms(prediction)
+        if screen and batch.photo is not None:
+            terms["screen"] = self.screen_term(prediction.vertices, prediction.texture, batch.photo, batch.projection)
+        return terms
+
+    def screen_term(
+        self, vertices: torch.Tensor, texture: torch.Tensor, photo: torch.Tensor, projection: torch.Tensor
+    ) -> torch.Tensor:
+        """The screen loss of normalised ``vertices`` (B, V, 3) and ``texture`` (B, 3, T, T) against photos (B, H, W, 3)."""
+        return screen_loss(
+            self.normalisation.denormalise_vertices(vertices),
+            projection,
+            self.topology,
+            self.normalisation.denormalise_texture(texture) / 255.0,
+            photo,
+            weight=self.screen.weight,
+            tex_std=self.normalisation.tex_std,
+            detach_weight=self.screen.detach_weight,
+            interpolation=self.screen.interpolation,
+        ).loss
 
     def _render(self, prediction: Prediction, photo: torch.Tensor, projection: torch.Tensor) -> None:
         size = (photo.shape[1], photo.shape[2])
