@@ -124,7 +124,7 @@ def test_processes_read_batches_of_their_own(capture):
 def test_processes_take_part_in_the_batches_that_one_would_have(capture):
     whole = BatchLoader(capture, everything(capture), 8, shuffle=True)
     parts = [
-        BatchLoader(capture, everything(capture), 4, shuffle=True, rank=rank, world_size=2, shared=True) for rank in (0, 1)
+        BatchLoader(capture, everything(capture), 8, shuffle=True, rank=rank, world_size=2, shared=True) for rank in (0, 1)
     ]
     assert [len(loader) for loader in (whole, *parts)] == [3, 3, 3]
     together = [left + right for left, right in zip(*(loader.plan() for loader in parts))]
@@ -134,15 +134,10 @@ def test_processes_take_part_in_the_batches_that_one_would_have(capture):
 
 
 def test_a_process_without_samples_of_a_batch_has_an_empty_share(capture):
-    loader = BatchLoader(capture, everything(capture), 4, rank=3, world_size=4, shared=True)
-    lengths = [None if share.batch is None else len(share.batch) for share in loader.shares()]
-    assert lengths == [4, 1] and len(list(loader)) == 2
-    lonely = BatchLoader(capture, everything(capture), 5, rank=0, world_size=17, shared=True)
-    assert [share.batch is None for share in lonely.shares()] in ([False], [True])
-    assert (
-        sum(len(BatchLoader(capture, everything(capture), 5, rank=r, world_size=40, shared=True).plan()[0]) for r in range(40))
-        == 18
-    )
+    loader = BatchLoader(capture, everything(capture), 16, rank=0, world_size=4, shared=True)
+    assert [None if share.batch is None else len(share.batch) for share in loader.shares()] == [4, None]
+    assert [len(batch) for batch in loader] == [4]
+    assert len(loader.any_batch()) == 1
 
 
 def break_file(path):

@@ -54,8 +54,8 @@ class BatchLoader:
         rank: Which of ``world_size`` processes this is.
         world_size: Number of processes.
         shared: How processes divide an epoch. False: each reads whole batches of its own, every ``world_size``-th (testing).
-            True: all take part in every batch (training in step); a batch then has ``batch_size * world_size`` views, those
-            that one process would have with that batch size. Use :meth:`shares`.
+            True: all take part in every batch (training in step), which is the one that a single process would have; see
+            :meth:`shares`.
 
     Attributes:
         skipped: Files found broken so far, each once, and why.
@@ -113,7 +113,7 @@ class BatchLoader:
         if not self._shared:
             mine = deal_batches(split_batches(order, self.batch_size), self._rank, self._world_size)
             return [Part(batch, 0, len(batch)) for batch in mine[self._start :]]
-        batches = split_batches(order, self.batch_size * self._world_size)[self._start :]
+        batches = split_batches(order, self.batch_size)[self._start :]
         whole = self._views_per_frame > 1
         return [share_batch(batch, samples, self._rank, self._world_size, whole_frames=whole) for batch in batches]
 
@@ -124,8 +124,7 @@ class BatchLoader:
 
     def __len__(self) -> int:
         """Number of batches of the next iteration."""
-        size = self.batch_size * self._world_size if self._shared else self.batch_size
-        batches = split_batches(range(len(self.index)), size)
+        batches = split_batches(range(len(self.index)), self.batch_size)
         return len((batches if self._shared else deal_batches(batches, self._rank, self._world_size))[self._start :])
 
     def __iter__(self) -> Iterator[Batch]:
@@ -155,6 +154,19 @@ class BatchLoader:
                 found="; ".join(f"{what}: {reason}" for what, reason in self.skipped[:3]),
                 remedy=f"Look for broken files with: multiface inspect {self.capture.path}",
             )
+
+    def any_batch(self) -> Batch:
+        """A batch of one view, the first that can be read.
+
+        Raises:
+            CaptureError: there is none.
+        """
+        for sample in self.index.samples:
+            batch, skipped = self._reader.read([sample])
+            self._report(skipped)
+            if batch is not None:
+                return batch
+        raise CaptureError("not one sample can be read", where=self.capture.path)
 
     def _report(self, skipped: list[Skipped]) -> None:
         self.skipped += [entry for entry in skipped if entry not in self.skipped]
