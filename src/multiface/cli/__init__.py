@@ -12,6 +12,8 @@ COMMANDS = {
     "unwrap": "make textures, averages and statistics from photos, meshes and calibration",
     "train": "train a model on a capture",
     "test": "measure a model on held-out segments, frozen and adapted",
+    "visualize": "videos of a model: beside the photos, turntables, walks between expressions",
+    "show": "look at one frame of a capture: every camera, the mesh on the photo, is the calibration right",
     "doctor": "show devices, versions and backends, and how to get what is missing",
 }
 """Command -> what it does, in the order of the work. The module of command X is ``multiface.cli.X`` (dashes become

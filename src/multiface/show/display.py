@@ -6,10 +6,14 @@ Everything measured is in linear camera units (0..255), everything shown went th
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from multiface.core.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import torch
 
 CHANNEL_SCALE = (1.4 / 1.1, 1.1 / 1.1, 1.6 / 1.1)
 """White balance of the published pictures, red, green, blue."""
@@ -57,6 +61,17 @@ def to_display(picture: np.ndarray) -> np.ndarray:
     if rows.size == 0:
         return np.zeros(picture.shape, np.uint8)
     return cv2.LUT(np.ascontiguousarray(rows), display_table()[None]).reshape(picture.shape)
+
+
+def to_display_tensor(picture: torch.Tensor) -> torch.Tensor:
+    """:func:`to_display` of uint8 tensors (..., H, W, 3) on any device; the same values to the last bit."""
+    import torch
+
+    if picture.device.type == "cpu":
+        return torch.from_numpy(to_display(picture.numpy()))
+    table = torch.from_numpy(display_table().copy()).to(picture.device).flatten()
+    channel = torch.arange(3, dtype=torch.int32, device=picture.device)
+    return table[picture.int() * 3 + channel]
 
 
 def to_bytes(picture: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ NOT_COUNTED = (38, 42, 50)
 """Where a difference is not measured or a texel was never seen: neutral, so that it is not read as "no error"."""
 
 TITLES = ("ground truth", "prediction", "difference")
+TEXTURE_TITLES = ("captured texture", "predicted texture", "difference")
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,27 @@ class PanelRow:
                 )
             sheet[row : row + height, left : left + width] = picture
         if heading and self._heading:
-            strip = text_strip(heading, self.size[1] - 2 * self._gap, self._line)
-            _place(sheet, strip, self._gap, self._gap)
+            _place(sheet, self.heading_strip(heading), self._gap, self._gap)
         return sheet
+
+    @property
+    def template(self) -> np.ndarray:
+        """The sheet without pictures and heading, uint8 of ``size``; not to be changed."""
+        return self._template
+
+    @property
+    def corners(self) -> list[tuple[int, int]]:
+        """(row, column) of the upper left corner of each picture."""
+        return [(self._top + self._line, column) for column in self._columns]
+
+    @property
+    def heading_corner(self) -> tuple[int, int] | None:
+        """(row, column) of the upper left corner of the heading; None without a line for it."""
+        return (self._gap, self._gap) if self._heading else None
+
+    def heading_strip(self, heading: str) -> np.ndarray:
+        """The heading as it is placed on the sheet."""
+        return text_strip(heading, self.size[1] - 2 * self._gap, self._line)
 
     def _draw_template(self, titles: Sequence[str], legend: Legend | None) -> np.ndarray:
         sheet = np.empty((*self.size, 3), np.uint8)
@@ -114,9 +133,9 @@ class Comparison:
         scale: float = DIFFERENCE_SCALE,
         heading: bool = True,
     ) -> None:
-        self._scale = scale
-        self._row = PanelRow(size, titles, legend=Legend(scale=scale), heading=heading)
-        self.size = self._row.size
+        self.scale = scale
+        self.row = PanelRow(size, titles, legend=Legend(scale=scale), heading=heading)
+        self.size = self.row.size
 
     def frame(
         self,
@@ -139,14 +158,14 @@ class Comparison:
         Returns:
             uint8 array of ``self.size``.
         """
-        difference = colour_map(mean_difference(prediction, truth, mask), self._scale)
+        difference = colour_map(mean_difference(prediction, truth, mask), self.scale)
         left = to_display(truth)
         if mask is not None:
             outside = ~(np.asarray(mask) > 0)
             difference[outside] = NOT_COUNTED
             if blank_unseen:
                 left[outside] = NOT_COUNTED
-        return self._row.compose([left, to_display(prediction), difference], heading)
+        return self.row.compose([left, to_display(prediction), difference], heading)
 
 
 def comparison_panel(
@@ -175,8 +194,7 @@ def texture_panel(
 
     ``mask`` (T, T) tells which texels the camera saw; the others are grey, never filled with the mean colour.
     """
-    titles = ("captured texture", "predicted texture", "difference")
-    layout = Comparison(np.asarray(truth).shape[:2], titles=titles, scale=scale, heading=bool(heading))
+    layout = Comparison(np.asarray(truth).shape[:2], titles=TEXTURE_TITLES, scale=scale, heading=bool(heading))
     return layout.frame(truth, prediction, mask=mask, heading=heading, blank_unseen=True)
 
 

@@ -13,14 +13,13 @@ MUTED: Colour = (150, 158, 172)
 PAPER: Colour = (15, 17, 21)
 
 
-@lru_cache(maxsize=256)
 def text_strip(
     text: str, width: int, height: int, ink: Colour = INK, paper: Colour = PAPER, align: str = "left", fill: float = 0.62
 ) -> np.ndarray:
     """One line of text on a (height, width, 3) uint8 strip.
 
     The type is ``fill`` of the height and gets smaller when the text would not fit the width; below 7 pixels the text is
-    cut instead. ``align`` is ``"left"``, ``"center"`` or ``"right"``. The result is cached and read-only.
+    cut instead. ``align`` is ``"left"``, ``"center"`` or ``"right"``. Strips are not kept: the headings of a video all differ.
     """
     from PIL import Image, ImageDraw
 
@@ -28,9 +27,7 @@ def text_strip(
     text, font = _fitting(text, width, max(height * fill, 7.0))
     anchor, x = {"left": ("lm", 0), "center": ("mm", width / 2), "right": ("rm", width)}[align]
     ImageDraw.Draw(strip).text((x, height / 2), text, fill=ink, font=font, anchor=anchor)
-    pixels = np.array(strip, dtype=np.uint8)
-    pixels.setflags(write=False)
-    return pixels
+    return np.array(strip, dtype=np.uint8)
 
 
 def _fitting(text: str, width: int, size: float):

@@ -76,22 +76,37 @@ class VideoWriter:
         self._temporary = self._stack.enter_context(atomic_path(self.path))
         return self
 
-    def add(self, frame: np.ndarray) -> None:
-        """Append one picture: uint8 (H, W, 3), display colours, the same size for all; odd sizes get a dark border pixel."""
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or 0 in frame.shape:
+    def add(self, frame: np.ndarray, repeat: int = 1) -> None:
+        """Append one picture and hold it for ``repeat`` frames of the video.
+
+        Args:
+            frame: uint8 (H, W, 3) in display colours, odd sizes get a dark border pixel; or the planes (3 H / 2, W) of
+                :func:`multiface.show.compositor.to_planes`, with even H and W. The same size for all.
+            repeat: How many frames of the video show it, at least 1.
+        """
+        planar = frame.ndim == 2
+        if frame.dtype != np.uint8 or 0 in frame.shape or not (_is_planar(frame) if planar else _is_rgb(frame)):
             raise ArgumentError("not a picture", expected="uint8 (H, W, 3)", found=f"{frame.dtype} {frame.shape}")
-        if self.frames and frame.shape[:2] != self._size:
-            raise ArgumentError(f"frame {self.frames} has another size", expected=self._size, found=frame.shape[:2])
+        size = (frame.shape[0] // 3 * 2, frame.shape[1]) if planar else frame.shape[:2]
+        if self.frames and size != self._size:
+            raise ArgumentError(f"frame {self.frames} has another size", expected=self._size, found=size)
         with self._encoding():
             if not self.frames:
-                self._open((frame.shape[0], frame.shape[1]))
-            self._encode(frame)
+                self._open(size)
+            picture = self._planes(frame) if planar else self._converted(frame)
+            for _ in range(repeat):
+                self._encode(picture)
 
-    def _encode(self, frame: np.ndarray) -> None:
+    def _converted(self, frame: np.ndarray) -> Any:
         height, width = self._size
         padded = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0))) if height % 2 or width % 2 else frame
         picture = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(padded), format="rgb24")
-        picture = picture.reformat(format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU709")
+        return picture.reformat(format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU709")
+
+    def _planes(self, frame: np.ndarray) -> Any:
+        return self._av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="yuv420p")
+
+    def _encode(self, picture: Any) -> None:
         picture.pts, picture.time_base = self.frames, 1 / self._rate
         for packet in self._video.encode(picture):
             self._container.mux(packet)
@@ -207,6 +222,14 @@ def find_encoder(av: ModuleType) -> str:
         expected=" or ".join(ENCODERS),
         remedy=f"Install the wheel that brings one: pip install --force-reinstall --only-binary :all: '{INSTALL}'",
     )
+
+
+def _is_rgb(frame: np.ndarray) -> bool:
+    return frame.ndim == 3 and frame.shape[2] == 3
+
+
+def _is_planar(frame: np.ndarray) -> bool:
+    return frame.shape[0] % 3 == 0 and frame.shape[1] % 2 == 0
 
 
 def _checked_audio(samples: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
