@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from multiface.models import forms
 from multiface.models.gradients import frobenius_norm, share_over_batch
 
 SLOPE = 0.2
@@ -37,9 +38,11 @@ class NormalisedLinear(nn.Module):
         self.g = nn.Parameter(torch.empty(n_out))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, in) -> (B, out)."""
-        # The gain is applied to the B outputs: cheaper than writing out the scaled matrix, which has far more entries.
-        return torch.addcmul(self.bias, F.linear(x, self.weight), gain_over_norm(self.weight, self.g))
+        """(B, in) -> (B, out), in the type of the parameters under autocast too: codes and vertices need its precision."""
+        with torch.autocast(x.device.type, enabled=False):
+            product = F.linear(x.to(self.weight.dtype), self.weight)
+            # The gain is applied to the B outputs: cheaper than writing out the scaled matrix, which has far more entries.
+            return torch.addcmul(self.bias, product, gain_over_norm(self.weight, self.g))
 
 
 class NormalisedConv(nn.Module):
@@ -57,7 +60,7 @@ class NormalisedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, S, S) -> (B, out, S/stride, S/stride)."""
-        return F.conv2d(x, self.effective_weight(), self.bias, stride=self.stride, padding=1)
+        return forms.convolve(x, self.effective_weight(), self.bias, self.stride)
 
 
 class TransposedConv(nn.Module):
@@ -74,7 +77,7 @@ class TransposedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, S, S) -> (B, out, 2S, 2S), without the bias."""
-        return F.conv_transpose2d(x, self.effective_weight(), stride=2, padding=1)
+        return forms.convolve_transposed(x, self.effective_weight())
 
 
 class NearestConv(NormalisedConv):
@@ -86,7 +89,7 @@ class NearestConv(NormalisedConv):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, S, S) -> (B, out, 2S, 2S), without the bias."""
         # The two steps together are one transposed convolution, with less than half the multiplications.
-        return F.conv_transpose2d(x, repeat_then_convolve(self.effective_weight()), stride=2, padding=1)
+        return forms.convolve_transposed(x, repeat_then_convolve(self.effective_weight()))
 
 
 class UpsamplingUnit(nn.Module):
@@ -106,12 +109,15 @@ class UpsamplingUnit(nn.Module):
         self.bias = nn.Parameter(torch.empty(1, n_out, side, side))
         self.deconv = NearestConv(n_in, n_out) if nearest else TransposedConv(n_in, n_out)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in, S/2, S/2) -> (B, out, S, S)."""
+    def forward(self, x: Tensor, *, exact: bool = False) -> Tensor:
+        """(B, in, S/2, S/2) -> (B, out, S, S); ``exact`` adds in the type of the parameters under autocast too."""
         y = self.deconv(x)
         # Both biases are summed before they meet the batch: one pass over the large tensor, forward and backward.
         bias = self.bias + self.deconv.bias[:, None, None]
-        return y.add_(share_over_batch(bias.to(y.dtype), y))
+        if exact:
+            y = y.to(bias.dtype)
+        shared = share_over_batch(bias.to(y.dtype), y)
+        return y + shared if forms.on_gpu(x) else y.add_(shared)  # there, y may be part of a larger tensor
 
 
 class DownBlock(nn.Module):
@@ -158,7 +164,7 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, S, S) -> (B, out, 4S, 4S)."""
         x = add_residual(leaky_relu_(self.conv1(x)), self.res1)
-        x = self.conv2(x)
+        x = self.conv2(x, exact=self.last)
         return add_residual(x if self.last else leaky_relu_(x), self.res2, activate=not self.last)
 
 
@@ -166,7 +172,7 @@ def add_residual(x: Tensor, convolution: NormalisedConv | None, *, activate: boo
     """``lrelu(convolution(x) + x)``, without the activation where asked for; ``x`` itself where there is no convolution."""
     if convolution is None:
         return x
-    y = convolution(x).add_(x)
+    y = convolution(x).to(x.dtype).add_(x)
     return leaky_relu_(y) if activate else y
 
 

@@ -57,6 +57,7 @@ class FaceModel(nn.Module):
         sample: bool = False,
         frame_of_view: Tensor | None = None,
         generator: torch.Generator | None = None,
+        noise: Tensor | None = None,
     ) -> Output:
         """Reconstruct B views of F frames.
 
@@ -70,6 +71,7 @@ class FaceModel(nn.Module):
             frame_of_view: (B,) int64, the row of ``avg_tex`` and ``verts`` that each view belongs to; without it every
                 view has its own row (F = B). Frames are encoded once, however many views they have.
             generator: Source of the noise; torch's global one by default.
+            noise: (B, Z) normal noise to use instead of drawing it.
 
         Raises:
             ArgumentError: shapes that do not fit the model or each other; on the CPU also indices out of range.
@@ -81,7 +83,8 @@ class FaceModel(nn.Module):
             mean, logstd = mean[frame_of_view], logstd[frame_of_view]
         z = mean
         if sample:
-            noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
+            if noise is None:
+                noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device=mean.device)
             z = mean + logstd.exp() * noise
         decoded = self.decode(z, view, cams)
         return Output(
@@ -98,14 +101,23 @@ class FaceModel(nn.Module):
         check_frames(self.info, avg_tex, verts)
         return self.enc(avg_tex, verts)
 
-    def decode(self, z: Tensor, view: Tensor, cams: Tensor | None = None) -> Decoded:
-        """Texture and mesh of B latent codes ``z`` (B, Z) seen from ``view`` (B, 3) by ``cams`` (B,), as in ``forward``."""
+    def decode(
+        self,
+        z: Tensor,
+        view: Tensor,
+        cams: Tensor | None = None,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> Decoded:
+        """Texture and mesh of B latent codes ``z`` (B, Z) seen from ``view`` (B, 3) by ``cams`` (B,), as in ``forward``.
+
+        ``torch.preserve_format`` as ``memory_format`` leaves the texture in that of the network, for those who do not care.
+        """
         check_latent(self.info, z, view)
         if cams is not None:
             check_camera_indices(cams, z.shape[0], self.n_cams)
         texture, vertices = self.dec(z, view)
         # Whatever the memory format of the parameters, and not in the half precision of autocast.
-        texture = texture.to(torch.promote_types(texture.dtype, torch.float32), memory_format=torch.contiguous_format)
+        texture = texture.to(torch.promote_types(texture.dtype, torch.float32), memory_format=memory_format)
         unwarped, grid = None, None
         if self.warp is not None:
             unwarped, grid = texture, self.warp(z)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from multiface.models import forms
 from multiface.models.architecture import Sizes
 from multiface.models.layers import SLOPE, NormalisedLinear, UpBlock
 
@@ -36,10 +37,19 @@ class WarpField(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, Z) -> (B, T, T, 2) grid for :func:`resample`: (x, y) in -1..1, the identity plus the field over T."""
         features = F.leaky_relu(self.mlp(z), SLOPE).unflatten(1, (256, 2, 2))
-        field = self.upsample(features)
+        field = self._field(features)
         # Normalised coordinates of a 1024 texture need float32: half precision would move texels by whole pixels.
         field = field.to(self.normal_grid.dtype)
         return (field / self.tex_size + self.normal_grid).permute(0, 2, 3, 1)
+
+    def _field(self, features: Tensor) -> Tensor:
+        """(B, 256, 2, 2) -> (B, 2, T, T)."""
+        if not (forms.on_gpu(features) and self.tex_size == 2 * FIELD_SIZE):
+            return self.upsample(features)
+        *blocks, _, last = self.upsample
+        for block in blocks:
+            features = block(features)
+        return forms.doubled_and_convolved(features, last.get_parameter("weight"), last.get_parameter("bias"))
 
 
 def identity_grid(size: int) -> Tensor:
