@@ -75,7 +75,8 @@ def test_cells_are_spread_as_they_were_gathered() -> None:
 
 def test_a_whole_network_in_these_forms_is_the_same(arch, monkeypatch) -> None:
     # In double precision: what is left are mistakes, not roundings.
-    model = perturb(build_model(arch, **{**SMALL, "nlatent": 4})).double().to(memory_format=torch.channels_last)  # pyright: ignore
+    model = perturb(build_model(arch, **{**SMALL, "nlatent": 4})).double()
+    model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     inputs = [tensor.double() for tensor in random_inputs(1)]
     results = []
     for fast in (False, True):
