@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from multiface.capture.image import IMAGE_SUFFIXES, image_size, read_image
 from multiface.capture.krt import PHOTO_SIZE, read_krt
 from multiface.capture.layout import DEFAULT_TEXTURE_SIZE, TEXTURE_FOLDER, CaptureLayout
 from multiface.capture.listing import Listing
-from multiface.capture.names import FrameKey, entity_of, frame_order
+from multiface.capture.names import AVERAGE, FrameKey, entity_of, frame_order
 from multiface.capture.obj import read_obj
 from multiface.capture.statistics import Statistics, read_statistics
 from multiface.capture.vertices import count_vertices, read_vertices
@@ -52,14 +53,18 @@ class Capture:
         self._wanted_texture_size = texture_size
         self._calibration = read_krt(self.path / "KRT" if krt is None else krt)
         self._indices = {name: index for index, name in enumerate(self._calibration)}
-        self.listing = Listing()
+        self.listing = Listing(self.path)
+        self._there: dict[tuple[str, ...], frozenset[str]] = {}
+        self._by_frame: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
+        self._frames_of: dict[frozenset[str], frozenset[str]] = {}
 
     def __repr__(self) -> str:
         return f"Capture({str(self.path)!r})"
 
     def __getstate__(self) -> dict:
         state = dict(self.__dict__)
-        state["listing"] = Listing()  # may hold millions of names; the other process lists what it needs
+        state["listing"] = Listing(self.path)  # may hold millions of names; the other process lists what it needs
+        state["_there"], state["_by_frame"], state["_frames_of"] = {}, {}, {}
         return state
 
     @property
@@ -165,26 +170,86 @@ class Capture:
 
     def has_mesh(self, key: FrameKey) -> bool:
         """Whether the vertex positions of a frame are there (by name; nothing is opened)."""
-        return self._has(self.layout.vertices(key))
+        return f"{key.frame}.bin" in self._mesh_files(key.segment)
 
     def has_head_pose(self, key: FrameKey) -> bool:
         """Whether the head pose of a frame is there."""
-        return self._has(self.layout.head_pose(key))
+        return f"{key.frame}_transform.txt" in self._mesh_files(key.segment)
 
     def has_photo(self, key: FrameKey, camera: str) -> bool:
         """Whether a camera's photo of a frame is there."""
-        return self._has_picture(self.layout.photo(key, camera))
+        return key.frame in self._picture_frames("photo", key.segment, camera)
 
     def has_texture(self, key: FrameKey, camera: str) -> bool:
         """Whether a camera's texture of a frame (or the ``"average"`` one) is there."""
-        return self._has_picture(self.layout.texture(key, camera))
+        return key.frame in self._picture_frames("texture", key.segment, camera)
+
+    def cameras_with_photo(self, key: FrameKey) -> frozenset[str]:
+        """All cameras of KRT whose photo of a frame is there."""
+        return self._cameras_with("photo", key)
+
+    def cameras_with_texture(self, key: FrameKey) -> frozenset[str]:
+        """All cameras of KRT whose texture of a frame is there."""
+        return self._cameras_with("texture", key)
+
+    def _cameras_with(self, kind: str, key: FrameKey) -> frozenset[str]:
+        """Most frames of a segment have the same cameras, so the answers are few and kept for the whole segment."""
+        by_frame = self._by_frame.get((kind, key.segment))
+        if by_frame is None:
+            by_frame = self._by_frame[(kind, key.segment)] = self._cameras_by_frame(kind, key.segment)
+        return by_frame.get(key.frame, frozenset())
+
+    def _cameras_by_frame(self, kind: str, segment: str) -> dict[str, frozenset[str]]:
+        alike: dict[frozenset[str], list[str]] = {}  # cameras with pictures of the same frames
+        for camera in self.calibrated:
+            alike.setdefault(self._picture_frames(kind, segment, camera), []).append(camera)
+        groups: dict[str, list[int]] = {}
+        for number, frames in enumerate(alike):
+            for frame in frames:
+                groups.setdefault(frame, []).append(number)
+        members = list(alike.values())
+        same: dict[tuple[int, ...], frozenset[str]] = {}
+        for numbers in map(tuple, groups.values()):
+            if numbers not in same:
+                same[numbers] = frozenset(camera for number in numbers for camera in members[number])
+        return {frame: same[tuple(numbers)] for frame, numbers in groups.items()}
+
+    def _mesh_files(self, segment: str) -> frozenset[str]:
+        names = self._there.get(("mesh", segment))
+        if names is None:
+            folder = self.layout.vertices(FrameKey(segment, "0")).parent
+            names = self._there[("mesh", segment)] = self.listing.files(folder)
+        return names
+
+    def _picture_frames(self, kind: str, segment: str, camera: str) -> frozenset[str]:
+        """Frames of which a camera has a picture, whatever its format."""
+        frames = self._there.get((kind, segment, camera))
+        if frames is None:
+            names = self.listing.files(self._picture_folder(kind, segment, camera))
+            frames = self._frames_of.get(names)
+            if frames is None:
+                frames = frozenset(name.rpartition(".")[0] for name in names if name.endswith(IMAGE_SUFFIXES))
+                self._frames_of[names] = frames
+            self._there[(kind, segment, camera)] = frames
+        return frames
+
+    def _picture_folder(self, kind: str, segment: str, camera: str) -> Path:
+        path = self.layout.photo if kind == "photo" else self.layout.texture
+        return path(FrameKey(segment, "0"), camera).parent
+
+    def read_listings(self, segments: Iterable[str], cameras: Iterable[str], *, photos: bool) -> None:
+        """List the folders of these segments and cameras at once, which is faster than one by one where disks are far."""
+        segments, kinds = list(segments), ("texture", "photo") if photos else ("texture",)
+        pairs = [(segment, camera) for segment in segments for camera in (AVERAGE, *cameras)]
+        folders = [self._picture_folder(kind, *pair) for kind in kinds for pair in pairs]
+        self.listing.read_ahead([*folders, *(self.layout.meshes / segment for segment in segments)])
+
+    def keep_listings(self, beside: Path | None = None) -> None:
+        """Keep large listings for the next program that opens this capture, as :meth:`Listing.save` does."""
+        self.listing.save(beside)
 
     def _has(self, path: Path) -> bool:
         return path.name in self.listing.files(path.parent)
-
-    def _has_picture(self, path: Path) -> bool:
-        names = self.listing.files(path.parent)
-        return any(path.stem + suffix in names for suffix in IMAGE_SUFFIXES)
 
     # Content
 

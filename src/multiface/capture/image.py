@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from multiface.capture.png import chunks, decode_plain_png, parse_plain_png
 from multiface.capture.text import file_size, read_bytes
+from multiface.capture.unseen import restore_unseen
 from multiface.core.errors import ArgumentError, FormatError
 from multiface.core.files import atomic_path
 
@@ -39,10 +41,15 @@ _PILLOW_ERRORS = (
 )
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, out: np.ndarray | None = None) -> np.ndarray:
     """Pixels (H, W, 3) uint8, RGB, rows as in the file.
 
     Grey and palette pictures become RGB, a fully opaque alpha channel is dropped, colour of 16 bits is cut to its upper 8.
+
+    Args:
+        path: The file.
+        out: (H, W, 3) uint8 C-contiguous array to decode into, which is then what is returned. When the picture turns out
+            to have another size, it is left alone and a new array is returned.
 
     Raises:
         CaptureError: there is no such file.
@@ -50,13 +57,22 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     data = read_bytes(path, limit=_LIMIT, kind="image")
     try:
+        png = parse_plain_png(data)
+        if png is not None and 0 < png.height * png.width <= MAX_PIXELS:
+            return decode_plain_png(png, out if out is not None and out.shape == (png.height, png.width, 3) else None)
         with _open(io.BytesIO(data), path) as image:
             if image.format == "PNG":  # decoding stops at the last row and never looks at checksums
-                _check_chunks(data)
+                chunks(data)
             image.load()
-            return np.array(_as_rgb(image, path), np.uint8)
+            pixels = np.array(_as_rgb(image, path), np.uint8)
+            if image.format != "PNG":
+                pixels = restore_unseen(pixels, image.info.get("exif"))
     except _PILLOW_ERRORS as error:
         raise _broken(path, len(data), error) from error
+    if out is None or out.shape != pixels.shape:
+        return pixels
+    out[:] = pixels
+    return out
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -114,19 +130,6 @@ def _known_formats() -> tuple[str, ...]:
     """Those of ``_FORMATS`` that this Pillow can read; no others are ever tried, some of them start programs."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
-
-
-def _check_chunks(data: bytes) -> None:
-    """Every chunk of a PNG must be there, to the last one, with the right checksum."""
-    position, kind = 8, b""
-    while kind != b"IEND":
-        kind = data[position + 4 : position + 8]
-        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
-        if len(kind) < 4 or end > len(data):
-            raise OSError(f"the file ends after {len(data):,} bytes, before the picture does")
-        if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], "big"):
-            raise OSError(f"wrong checksum in the part from byte {position:,} to {end:,}")
-        position = end
 
 
 def _as_rgb(image: Image.Image, path: str | Path) -> Image.Image:

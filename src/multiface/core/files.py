@@ -84,6 +84,21 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
+def user_cache_folder() -> Path | None:
+    """Where what can be made again is kept: ``MULTIFACE_CACHE``, else ``multiface`` in the system's cache folder.
+
+    None when that is not known (no home folder). Nothing is created.
+    """
+    own = os.environ.get("MULTIFACE_CACHE")
+    if own:
+        return Path(own)
+    usual = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
+    try:
+        return Path(usual or Path.home() / ".cache") / "multiface"
+    except RuntimeError:
+        return None
+
+
 def _flush(path: Path) -> None:
     with path.open("rb+") as file:
         os.fsync(file.fileno())

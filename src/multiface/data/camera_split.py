@@ -74,7 +74,8 @@ def derive_camera_split(capture: Capture) -> CameraSplit:
     Raises:
         CaptureError: no camera has any texture.
     """
-    cameras = tuple(name for name in capture.cameras if any(capture.has_texture(key, name) for key in capture.frames))
+    capture.read_listings(capture.segments, capture.calibrated, photos=False)
+    cameras = tuple(name for name in capture.calibrated if any(capture.has_texture(key, name) for key in capture.frames))
     if not cameras:
         raise CaptureError(
             "no camera of KRT has any texture",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -95,30 +97,27 @@ def build_index(
     Raises:
         CaptureError: a camera of the set is not in KRT.
     """
-    cameras = tuple(capture.cameras) if cameras is None else tuple(cameras)
+    cameras = capture.calibrated if cameras is None else tuple(cameras)
     _check_cameras(capture, cameras)
+    frame_keys = list(frame_keys)
+    segments = {segment: _selected(segment, only, exclude) for segment in dict.fromkeys(key.segment for key in frame_keys)}
+    capture.read_listings([name for name, selected in segments.items() if selected], cameras, photos=need_photo)
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     seen: set[FrameKey] = set()
-    segments: dict[str, None] = {}
     n_unselected = 0
-    for key in frame_keys:
-        segments.setdefault(key.segment)
-        if (only is not None and not starts_with_any(key.segment, only)) or starts_with_any(key.segment, exclude or ()):
-            n_unselected += 1
-            continue
-        reason = "listed twice" if key in seen else _frame_problem(capture, key)
-        seen.add(key)
-        if reason is not None:
-            skipped.append(Skipped(str(key), reason))
-            continue
-        for camera in cameras:
-            sample = Sample(key, camera)
-            reason = _view_problem(capture, sample, need_photo)
-            if reason is None:
-                samples.append(sample)
-            else:
-                skipped.append(Skipped(str(sample), reason))
+    with _no_collection():
+        for key in frame_keys:
+            if not segments[key.segment]:
+                n_unselected += 1
+                continue
+            reason = "listed twice" if key in seen else _frame_problem(capture, key)
+            seen.add(key)
+            if reason is not None:
+                skipped.append(Skipped(str(key), reason))
+                continue
+            _add_views(capture, key, cameras, need_photo, samples, skipped)
+    capture.keep_listings()
     return SampleIndex(tuple(samples), tuple(skipped), n_unselected, tuple(segments))
 
 
@@ -147,15 +146,54 @@ def require_samples(index: SampleIndex, purpose: str, *, prefixes: Sequence[str]
     )
 
 
+def _selected(segment: str, only: Sequence[str] | None, exclude: Sequence[str] | None) -> bool:
+    return (only is None or starts_with_any(segment, only)) and not starts_with_any(segment, exclude or ())
+
+
 def _check_cameras(capture: Capture, cameras: Sequence[str]) -> None:
-    unknown = [camera for camera in cameras if camera not in capture.cameras]
+    unknown = [camera for camera in cameras if camera not in capture.calibrated]
     if unknown:
         raise CaptureError(
             f"cameras without calibration: {', '.join(unknown)}",
             where=capture.path,
-            expected=f"some of the {len(capture.cameras)} cameras of KRT",
-            found=f"nearest {', '.join(nearest_names(unknown, capture.cameras))}",
+            expected=f"some of the {len(capture.calibrated)} cameras of KRT",
+            found=f"nearest {', '.join(nearest_names(unknown, capture.calibrated))}",
         )
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without looking for garbage: going through millions of new tuples again and again takes longer than making them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _add_views(
+    capture: Capture,
+    key: FrameKey,
+    cameras: Sequence[str],
+    need_photo: bool,
+    samples: list[Sample],
+    skipped: list[Skipped],
+) -> None:
+    """The frame's views in order; called for every frame of millions of views, hence the sets instead of questions."""
+    textures = capture.cameras_with_texture(key)
+    photos = capture.cameras_with_photo(key) if need_photo else textures
+    if textures.issuperset(cameras) and photos.issuperset(cameras):
+        samples += [Sample(key, camera) for camera in cameras]
+        return
+    for camera in cameras:
+        if camera not in textures:
+            skipped.append(Skipped(f"{key}/{camera}", "no texture of this camera"))
+        elif camera not in photos:
+            skipped.append(Skipped(f"{key}/{camera}", "no photo of this camera"))
+        else:
+            samples.append(Sample(key, camera))
 
 
 def _frame_problem(capture: Capture, key: FrameKey) -> str | None:
@@ -168,9 +206,3 @@ def _frame_problem(capture: Capture, key: FrameKey) -> str | None:
         return "no such frame in the capture"
     missing = [what for what, is_there in there.items() if not is_there]
     return f"no {' and no '.join(missing)}" if missing else None
-
-
-def _view_problem(capture: Capture, sample: Sample, need_photo: bool) -> str | None:
-    if not capture.has_texture(*sample):
-        return "no texture of this camera"
-    return "no photo of this camera" if need_photo and not capture.has_photo(*sample) else None
