@@ -17,15 +17,16 @@ def console():
 
 def emit_json(result: dict[str, Any]) -> None:
     """Print ``result`` as one JSON object on one line of stdout; NaN and infinity become null (JSON has neither)."""
-    sys.stdout.write(json.dumps(_finite(result), allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(finite(result), allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """``value`` with None for every NaN and infinity inside."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

@@ -3,69 +3,193 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from multiface.cli.options import parse
+from multiface.cli.options import expand_abbreviations, parse
 from multiface.cli.output import console, emit_json
+from multiface.core.errors import ArgumentError
 from multiface.train.config import TestConfig
 
 if TYPE_CHECKING:
-    from multiface.evaluate.protocols import Measurement
+    from multiface.evaluate.compare import Compared
+    from multiface.evaluate.measurement import Measurement
     from multiface.evaluate.run import TestRun
 
 DESCRIPTION = (
-    "Measure a model on the test segments: 'frozen' fits nothing; 'adapted' is the published protocol, which fits encoder "
-    "and colour correction to the test frames. Every published option is accepted."
+    "Measure a model on held-out samples: 'frozen' fits nothing; 'adapted' is the published protocol, which fits encoder "
+    "and colour correction to the test frames. --protocol names frames and cameras exactly; --models compares all models of "
+    "a folder. Every published option is accepted."
 )
 ALIASES = {"model_ckpt": "model_path", "framelist": "framelist_test"}
 
 
 def main(argv: list[str]) -> int:
     config = parse(TestConfig, argv, command="test", description=DESCRIPTION, first="data_dir", aliases=ALIASES)
-    from multiface.evaluate.report import to_json
+    given = given_options(argv)
+    if config.models is not None:
+        if config.model_path is not None:
+            raise ArgumentError("--model_path and --models cannot be given together", remedy="Leave one of them out")
+        return _compare(config, given)
+    return _test(config, given)
+
+
+def given_options(argv: list[str]) -> frozenset[str]:
+    """Names of the options in ``argv``, whatever way they are spelled."""
+    names = [field.name for field in fields(TestConfig)]
+    words = [word for word in expand_abbreviations(argv, names, ALIASES) if word.startswith("--")]
+    spelled = {word[2:].partition("=")[0].replace("-", "_").removeprefix("no_") for word in words}
+    return frozenset(spelled & set(names))
+
+
+def _test(config: TestConfig, given: frozenset[str]) -> int:
     from multiface.evaluate.run import open_test
 
     out = console()
-    run = open_test(config)
+    run = open_test(config, given=given)
     with out.status("testing") as status:
         results = run.measure(pictures=_picture_writer(config, run), progress=lambda what: status.update(f"testing: {what}"))
     for note in run.notes:
-        out.print(f"note: {note}", soft_wrap=True)
-    print_table(out, results)
-    write_results(config, results)
+        out.print(f"note: {note}", soft_wrap=True, markup=False)
+    print_table(out, results, run)
+    result = write_results(config, results, run)
+    if config.page:
+        from multiface.show.test_report import write_test_page
+
+        with out.status("writing the page"):
+            page = write_test_page(config.result_path / "report.html", run, results)
+        out.print(f"page: {page}", soft_wrap=True, markup=False)
+        result["page"] = str(page)
     if config.json:
-        emit_json(to_json(results))
+        emit_json(result)
     return 0
 
 
-def print_table(out, results: dict[str, Measurement | None]) -> None:
-    """The table of results with what each column means."""
-    from rich.table import Table
+def print_table(out, results: dict[str, Measurement | None], run: TestRun | None = None) -> None:
+    """The table of results with what each column means, and one line for each segment and camera."""
+    from multiface.evaluate.report import INTERVALS, group_rows, meanings, table_rows
 
-    from multiface.evaluate.report import meanings, table_rows
-
-    header, rows = table_rows(results)
+    header, rows = table_rows(results, None if run is None else run.published)
     samples = next((result.samples for result in results.values() if result is not None), 0)
-    table = Table(title=f"{samples} test samples")
-    for number, name in enumerate(header):
-        table.add_column(name, justify="left" if number == 0 else "right")
-    for row in rows:
-        table.add_row(*row)
-    out.print(table)
-    for line in meanings(header):
-        out.print(f"  {line}", soft_wrap=True)
+    title = f"{samples} test samples" + ("" if run is None else f", protocol {run.label}")
+    _print_rows(out, title, header, rows)
+    for line in [*meanings(header), INTERVALS]:
+        out.print(f"  {line}", soft_wrap=True, markup=False)
+    if run is not None:
+        for kind in ("segments", "cameras"):
+            header, rows = group_rows(results, kind, brief=True)
+            if 1 < len(rows) <= 60:
+                _print_rows(out, f"by {kind[:-1]}, protocol {run.label}", header, rows)
 
 
-def write_results(config: TestConfig, results: dict[str, Measurement | None]) -> None:
-    """``result.txt`` in the published form and ``result.json``."""
+def write_results(config: TestConfig, results: dict[str, Measurement | None], run: TestRun | None = None) -> dict:
+    """``result.txt`` in the published form, ``result.json``, ``result.csv``, ``samples.csv`` and ``protocol.json``."""
     from multiface.core.files import write_text
-    from multiface.evaluate.report import append_test_result, to_json
+    from multiface.evaluate.report import append_test_result, samples_csv, summary_csv, to_json
 
+    folder = config.result_path
+    label = "" if run is None else run.label
     for protocol in ("frozen", "adapted"):
-        result = results[protocol]
-        if result is not None:
-            append_test_result(config.result_path / "result.txt", result, protocol)
-    write_text(config.result_path / "result.json", json.dumps(to_json(results), indent=2) + "\n")
+        measured = results[protocol]
+        if measured is not None:
+            append_test_result(folder / "result.txt", measured, protocol, label)
+    result = to_json(results, None if run is None else run.published)
+    if run is not None:
+        result["protocol"] = {**run.test_set.to_json(), "label": run.label, "changes": list(run.changes)}
+        result["notes"] = run.notes
+        write_text(folder / "protocol.json", json.dumps(run.test_set.exact(), indent=1) + "\n")
+    write_text(folder / "result.json", json.dumps(_plain(result), indent=2) + "\n")
+    write_text(folder / "result.csv", summary_csv(results, label))
+    write_text(folder / "samples.csv", samples_csv(results, label))
+    return result
+
+
+def _compare(config: TestConfig, given: frozenset[str]) -> int:
+    from multiface.core.files import make_folder
+    from multiface.evaluate.compare import compare_models, comparison_rows
+    from multiface.evaluate.settle import plan_test
+
+    out = console()
+    folder = config.models
+    if folder is None:
+        return 2
+    plan = plan_test(config, given)
+    make_folder(config.result_path)
+    models: list[Compared] = []
+    stills = []
+    with out.status("testing") as status:
+        for compared, run in compare_models(plan, folder, say=lambda what: status.update(f"testing {what}")):
+            models.append(compared)
+            if run is not None and compared.results is not None and config.page:
+                from multiface.show.test_report_models import still_of
+
+                stills.append(still_of(run, compared))
+    label = plan.label
+    header, rows = comparison_rows(models)
+    _print_rows(out, f"{len(plan.test_set.index)} test samples, protocol {label}", header, rows)
+    for note in _shared_notes(models):
+        out.print(f"note: {note}", soft_wrap=True, markup=False)
+    failed = [model for model in models if model.problem is not None]
+    for model in failed:
+        out.print(f"not tested: {model.name}: {model.problem}", soft_wrap=True, markup=False)
+    result = write_comparison(config, plan, models)
+    if config.page:
+        from multiface.show.test_report_models import write_models_page
+
+        page = write_models_page(config.result_path / "report.html", plan, models, [s for s in stills if s is not None])
+        out.print(f"page: {page}", soft_wrap=True, markup=False)
+        result["page"] = str(page)
+    if config.json:
+        emit_json(result)
+    return 2 if failed else 0
+
+
+def write_comparison(config: TestConfig, plan, models: list[Compared]) -> dict:
+    """``result.json`` and ``result.csv`` of many models."""
+    from multiface.core.files import write_text
+    from multiface.evaluate.report import comparison_csv
+
+    result = {
+        "samples": len(plan.test_set.index),
+        "protocol": {**plan.test_set.to_json(), "label": plan.label, "changes": list(plan.changes)},
+        "models": [model.to_json() for model in models],
+    }
+    write_text(config.result_path / "result.json", json.dumps(_plain(result), indent=2) + "\n")
+    tested = {model.name: model.results for model in models if model.results is not None}
+    write_text(config.result_path / "result.csv", comparison_csv(tested, plan.label))
+    write_text(config.result_path / "protocol.json", json.dumps(plan.test_set.exact(), indent=1) + "\n")
+    return result
+
+
+def _shared_notes(models: list[Compared]) -> list[str]:
+    """Every note once, with the models it is about when these are not all."""
+    tested = [model for model in models if model.results is not None]
+    about: dict[str, list[str]] = {}
+    for model in tested:
+        for note in model.notes:
+            about.setdefault(note, []).append(model.name)
+    return [note if len(names) == len(tested) else f"{', '.join(names)}: {note}" for note, names in about.items()]
+
+
+def _print_rows(out, title: str, header: list[str], rows: Iterable[list[str]]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for number, name in enumerate(header):
+        table.add_column(Text(name), justify="left" if number == 0 else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    out.print(table)
+
+
+def _plain(value):
+    """JSON has neither NaN nor infinity."""
+    from multiface.cli.output import finite
+
+    return finite(value)
 
 
 def _picture_writer(config: TestConfig, run: TestRun):

@@ -10,13 +10,13 @@ from __future__ import annotations
 import torch
 
 from multiface.core.errors import ArgumentError
-from multiface.core.lazy import optional_import
+from multiface.evaluate.similarity import WINDOW, similarity_map
 
 DATA_RANGE = 255.0
 """Largest value of a picture in linear camera units."""
 
-SSIM_WINDOW = 11
-"""Pixels of the Gaussian window (sigma 1.5) of Wang et al., "Image quality assessment", 2004."""
+SSIM_WINDOW = WINDOW
+"""Pixels of the Gaussian window of the structural similarity."""
 
 
 def masked_mse(prediction: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -68,14 +68,8 @@ def masked_ssim(
             expected=f"at least {SSIM_WINDOW} pixels each way",
             found=tuple(prediction.shape[-2:]),
         )
-    metrics = optional_import("torchmetrics.functional.image", purpose="structural similarity", install="torchmetrics>=1.4")
-    _, similarity = metrics.structural_similarity_index_measure(
-        torch.where(inside, prediction, 0.0),
-        torch.where(inside, target, 0.0),
-        data_range=data_range,
-        reduction="none",
-        return_full_image=True,
-    )
+    shown, true = (torch.where(inside, picture, 0.0) for picture in (prediction, target))
+    similarity = similarity_map(shown, true, data_range)
     return torch.where(inside, similarity, 0.0).sum(dim=(1, 2, 3)) / _count(inside)
 
 
@@ -90,12 +84,25 @@ def mesh_error_mm(prediction: torch.Tensor, target: torch.Tensor, *, select: tor
     Returns:
         (B,) millimetres; NaN where no vertex is selected.
     """
-    return _distances(prediction, target, select).mean(dim=1)
+    return vertex_distances(prediction, target, select).mean(dim=1)
 
 
 def mesh_error_rms_mm(prediction: torch.Tensor, target: torch.Tensor, *, select: torch.Tensor | None = None) -> torch.Tensor:
     """Root of the mean squared vertex distance, (B,) millimetres; arguments as in :func:`mesh_error_mm`."""
-    return _distances(prediction, target, select).square().mean(dim=1).sqrt()
+    return vertex_distances(prediction, target, select).square().mean(dim=1).sqrt()
+
+
+def vertex_distances(prediction: torch.Tensor, target: torch.Tensor, select: torch.Tensor | None = None) -> torch.Tensor:
+    """(B, K) Euclidean distances of corresponding vertices; arguments as in :func:`mesh_error_mm`."""
+    if prediction.dim() != 3 or prediction.shape[-1] != 3 or prediction.shape != target.shape:
+        raise ArgumentError(
+            "two batches of vertices of one shape are needed",
+            expected=f"(B, V, 3) twice, prediction {tuple(prediction.shape)}",
+            found=f"target {tuple(target.shape)}",
+        )
+    if select is not None:
+        prediction, target = prediction[:, select], target[:, select]
+    return torch.linalg.vector_norm(prediction - target, dim=-1)
 
 
 def _inside(prediction: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -121,15 +128,3 @@ def _count(inside: torch.Tensor) -> torch.Tensor:
     """Values that count in each sample, float, NaN for none."""
     count = inside.sum(dim=(1, 2, 3)).to(torch.float32)
     return torch.where(count > 0, count, torch.nan)
-
-
-def _distances(prediction: torch.Tensor, target: torch.Tensor, select: torch.Tensor | None) -> torch.Tensor:
-    if prediction.dim() != 3 or prediction.shape[-1] != 3 or prediction.shape != target.shape:
-        raise ArgumentError(
-            "two batches of vertices of one shape are needed",
-            expected=f"(B, V, 3) twice, prediction {tuple(prediction.shape)}",
-            found=f"target {tuple(target.shape)}",
-        )
-    if select is not None:
-        prediction, target = prediction[:, select], target[:, select]
-    return torch.linalg.vector_norm(prediction - target, dim=-1)

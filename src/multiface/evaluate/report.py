@@ -1,40 +1,131 @@
-"""Results as people and programs read them: a table, the published line of ``result.txt``, JSON."""
+"""Results as people and programs read them: tables, the published line of ``result.txt``, JSON, CSV."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from multiface.core.files import storage_errors
-from multiface.evaluate.protocols import Measurement
+from multiface.evaluate.figures import Published
+from multiface.evaluate.measurement import Measurement, ordered_keys
 
 LABELS = {
     "tex": "texture (normalised)",
     "tex_denorm": "texture (0..255, squared)",
+    "tex_psnr": "texture PSNR, seen texels (dB)",
     "mesh": "mesh (normalised)",
     "mesh_mm": "mesh (mm)",
     "screen": "screen (normalised)",
     "psnr": "PSNR in mask (dB)",
     "ssim": "SSIM in mask",
+    "lpips": "LPIPS in mask",
 }
 MEANING = {
     "frozen": "nothing fitted, latent mean: the error on unseen frames",
     "adapted": "published protocol: encoder and colour correction fitted to the test frames first",
     "mean": "the mean mesh and mean texture predicted for every frame",
+    "published": "what the published system reports for this person and architecture, adapted",
 }
+_BRIEF = {
+    "tex_denorm": "texture",
+    "tex_psnr": "texture PSNR",
+    "mesh_mm": "mesh mm",
+    "psnr": "PSNR",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+}
+INTERVALS = "\u00b1: 95 % confidence over frames, which count as independent; metrics are in linear camera units"
+Results = Mapping[str, Measurement | None]
 
 
-def table_rows(results: Mapping[str, Measurement | None]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a results table, one column for each protocol that was asked for."""
+def label(key: str) -> str:
+    """What a metric is called in tables."""
+    if key.startswith("mesh_mm_"):
+        return f"  {key.removeprefix('mesh_mm_')} (mm)"
+    return LABELS[key]
+
+
+def table_rows(results: Results, published: Published | None = None) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a results table, one column for each protocol that was asked for, and the published figure."""
     columns = {name: result for name, result in results.items() if result is not None}
-    rows = [[label, *(_number(result.values.get(key)) for result in columns.values())] for key, label in LABELS.items()]
-    return ["", *columns], rows
+    keys = measured_keys(columns.values())
+    rows = [[label(key), *(cell(result, key) for result in columns.values())] for key in keys]
+    if published is None:
+        return ["", *columns], rows
+    rows = [[*row, _number(published.values.get(key))] for key, row in zip(keys, rows)]
+    return ["", *columns, "published"], rows
 
 
-def to_json(results: Mapping[str, Measurement | None]) -> dict[str, object]:
-    """``{"samples": n, "frozen": {...} | null, "adapted": {...} | null, ...}``."""
+def group_rows(results: Results, kind: str, *, brief: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table with one row for each segment or camera.
+
+    Args:
+        results: Measurements by report; frozen is shown where there is one.
+        kind: ``"segments"`` or ``"cameras"``.
+        brief: Only the metrics that fit a terminal, without intervals.
+    """
+    name, result = chosen(results)
+    groups = result.by_segment if kind == "segments" else result.by_camera
+    keys = [key for key in result.keys if (key in _BRIEF if brief else key not in ("tex", "screen", "mesh"))]
+    shown = [[group, str(m.samples), *(cell(m, key, interval=not brief) for key in keys)] for group, m in groups.items()]
+    names = [_BRIEF[key] if brief else label(key).strip() for key in keys]
+    return [f"{kind[:-1]} ({name})", "samples", *names], shown
+
+
+def chosen(results: Results) -> tuple[str, Measurement]:
+    """The report that details are shown of: frozen where there is one."""
+    for name in ("frozen", "adapted"):
+        result = results.get(name)
+        if result is not None:
+            return name, result
+    return "frozen", Measurement(0, {})
+
+
+def measured_keys(results: Iterable[Measurement]) -> tuple[str, ...]:
+    """The metrics that any of the results has, in the order of tables."""
+    return ordered_keys({key: None for result in results for key in result.values})
+
+
+def to_json(results: Results, published: Published | None = None) -> dict[str, object]:
+    """``{"samples": n, "frozen": {...} | null, "adapted": {...} | null, "mean": ..., "published": {...} | null}``."""
     samples = next((result.samples for result in results.values() if result is not None), 0)
-    return {"samples": samples, **{name: None if r is None else r.to_json() for name, r in results.items()}}
+    return {
+        "samples": samples,
+        **{name: None if r is None else r.to_json() for name, r in results.items()},
+        "published": None if published is None else published.to_json(),
+    }
+
+
+def summary_csv(results: Results, protocol: str) -> str:
+    """All means as CSV: report, group, name, samples, frames, metric, value, ci95, protocol."""
+    return _csv(_SUMMARY, _summary(results, protocol))
+
+
+def comparison_csv(results: Mapping[str, Results], protocol: str) -> str:
+    """The same for many models, with the model's name in front."""
+    rows = [[name, *row] for name, of_model in results.items() for row in _summary(of_model, protocol)]
+    return _csv(["model", *_SUMMARY], rows)
+
+
+def samples_csv(results: Results, protocol: str) -> str:
+    """Every sample's values as CSV, one row for each report and sample."""
+    tables = {name: r.table for name, r in results.items() if r is not None and r.table is not None and name != "mean"}
+    columns = list(dict.fromkeys(column for table in tables.values() for column in table.columns))
+    rows = []
+    for report, table in tables.items():
+        values = [table.column(name).tolist() for name in columns]
+        names = ((key.segment, key.frame, camera) for key, camera in table.samples)
+        rows += [[report, *who, *map(_exact, row), protocol] for who, row in zip(names, zip(*values))]
+    return _csv(["report", "segment", "frame", "camera", *columns, "protocol"], rows)
+
+
+def cell(result: Measurement, key: str, *, interval: bool = True) -> str:
+    """A value, with its interval where there is one."""
+    value, half = result.values.get(key), result.intervals.get(key) if interval else None
+    digits = _digits(key)
+    return _number(value, digits) if half is None else f"{_number(value, digits)} \u00b1 {half:.{digits}f}"
 
 
 def append_training_result(
@@ -48,13 +139,13 @@ def append_training_result(
     _append(path, line)
 
 
-def append_test_result(path: Path, result: Measurement, protocol: str) -> None:
+def append_test_result(path: Path, result: Measurement, protocol: str, test: str = "") -> None:
     """Append the published line of a test, with the texture error denormalised as published, and the protocol's name.
 
     The published line has no label; the protocol stands on a line of its own before it, so that both can be told apart.
     """
     values = {"screen": result.values.get("screen"), "tex": result.values.get("tex_denorm"), "verts": result.values.get("mesh")}
-    _append(path, f"# {protocol}: {MEANING[protocol]}")
+    _append(path, f"# {protocol}: {MEANING[protocol]}" + (f"; test: {test}" if test else ""))
     _append(path, _published_line(values, values))
 
 
@@ -77,8 +168,41 @@ def _append(path: Path, line: str) -> None:
             file.write("\n" + line)
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+_SUMMARY = ("report", "group", "name", "samples", "frames", "metric", "value", "ci95", "protocol")
+
+
+def _summary(results: Results, protocol: str) -> list[list[object]]:
+    rows: list[list[object]] = []
+    for report, result in results.items():
+        if result is None:
+            continue
+        groups = [("all", "", result)]
+        groups += [("segment", name, group) for name, group in result.by_segment.items()]
+        groups += [("camera", name, group) for name, group in result.by_camera.items()]
+        for group, name, m in groups:
+            counts = (group, name, m.samples, m.frames)
+            rows += [[report, *counts, key, _exact(m.values[key]), _exact(m.intervals.get(key)), protocol] for key in m.keys]
+    return rows
+
+
+def _digits(key: str) -> int:
+    return 2 if key.endswith("psnr") else 3 if key.startswith("mesh_mm") else 4
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None or value != value else repr(float(f"{value:.8g}"))
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
 
 
 def meanings(protocols: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from multiface.capture import AVERAGE, Capture, FrameKey
 from multiface.data import Sample
-from multiface.evaluate.protocols import Measurement
+from multiface.evaluate.measurement import Measurement
 from multiface.evaluate.report import MEANING, table_rows
 from multiface.evaluate.run import TestRun
 from multiface.show.display import to_display

@@ -96,7 +96,9 @@ class TrainConfig(DataOptions):
     """The main learning rate is multiplied by this after each epoch. The published 0.95 is meant for epochs of many thousand
     updates; where an epoch has few, choose a value nearer to 1."""
     train_batch_size: int = 16
-    """Images per training batch and process."""
+    """Images per training batch and process, as published: N processes take N times as many for an update, and --lr stays."""
+    total_batch_size: int | None = None
+    """Images per update over all processes, whatever their number, instead of --train_batch_size; a resumed run keeps it."""
     epochs: int = 50
     """Passes over the training samples, unless --max_iter ends it earlier."""
     max_iter: int = 200_000
@@ -104,7 +106,13 @@ class TrainConfig(DataOptions):
     log_every: int = 1000
     """Updates between two lines of text and two sets of pictures."""
     val_every: int = 5000
-    """Updates between two checkpoints and validations; there is always one of each at the end."""
+    """Updates between two validations, each with a checkpoint; there is always one of each at the end."""
+    save_every: int | None = None
+    """Updates between two checkpoints; as --val_every when absent."""
+    keep_states: int = 2
+    """How many of the last training states to keep for --resume; the best model is kept besides."""
+    timeout: float = 600.0
+    """With several processes: seconds after which one that does not come, or makes no progress, ends the job."""
     pass_thres: float = 50.0
     """A batch whose loss is this many times the last accepted one is discarded."""
     framelist_train: Path | None = None
@@ -117,6 +125,8 @@ class TrainConfig(DataOptions):
     """Seed of initial weights, sample order and latent noise."""
     resume: Path | None = None
     """Go on with the run in this folder exactly where it stopped."""
+    override: bool = False
+    """With --resume: accept options and data that differ from those of the run."""
     views_per_frame: int = 1
     """Cameras taken of each frame in a batch; 1 is the published sampling, more is faster."""
     screen_weight: Literal["attached", "detached"] = "attached"
@@ -131,7 +141,10 @@ class TrainConfig(DataOptions):
         super().__post_init__()
         for name in ("nlatent", "train_batch_size", "epochs", "max_iter", "log_every", "val_every", "views_per_frame"):
             _at_least(self, name, 1)
-        for name in ("lr", "lr_decay", "pass_thres"):
+        for name in ("total_batch_size", "save_every", "keep_states"):
+            if getattr(self, name) is not None:
+                _at_least(self, name, 1)
+        for name in ("lr", "lr_decay", "pass_thres", "timeout"):
             if not getattr(self, name) > 0:
                 raise ArgumentError(f"--{name} must be above 0", found=getattr(self, name))
         if max(self.lambda_verts, self.lambda_tex, self.lambda_screen) <= 0:
@@ -164,6 +177,12 @@ class TestConfig(DataOptions):
 
     model_path: Path | None = None
     """Checkpoint to measure, ours or published."""
+    models: Path | None = None
+    """Measure every checkpoint in this folder (best_model where there is one) and compare them in one table."""
+    protocol: str | None = None
+    """Name (`multiface protocols` lists them) or file of a protocol; it names segments, frames and cameras exactly."""
+    allow_missing: bool = False
+    """Measure what is there of a protocol that names absent frames or cameras; every table says so."""
     report: Literal["both", "frozen", "adapted"] = "both"
     """frozen: nothing fitted, latent mean; adapted: the published protocol, which fits encoder and colour correction to the
     test frames."""
@@ -181,6 +200,13 @@ class TestConfig(DataOptions):
     """Passes of the adapted protocol; the last one is reported."""
     images: int = 4
     """How many batches of pictures to write."""
+    worst: int = 6
+    """How many of the worst frames the page shows."""
+    page: bool = True
+    """Write report.html; --no-page leaves it out."""
+    lpips_weights: Path | None = None
+    """AlexNet weights for LPIPS (alexnet-owt-7be5be79.pth); PyTorch's own folder of downloads is looked at when absent.
+    Nothing is ever downloaded."""
     seed: int = 0
     """Seed of the latent noise of the adapted protocol."""
     max_iter: int = 0
@@ -195,6 +221,8 @@ class TestConfig(DataOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         _at_least(self, "passes", 1)
+        for name in ("images", "worst"):
+            _at_least(self, name, 0)
 
 
 def _at_least(config: object, name: str, smallest: float) -> None:

@@ -71,9 +71,18 @@ class DataSetup:
         return require_samples(index, "testing", prefixes=self.prefixes)
 
     def loader(
-        self, index: SampleIndex, batch_size: int, *, shuffle: bool, seed: int = 0, views_per_frame: int = 1
+        self,
+        index: SampleIndex,
+        batch_size: int,
+        *,
+        shuffle: bool,
+        seed: int = 0,
+        views_per_frame: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
+        shared: bool = False,
     ) -> BatchLoader:
-        """Batches of ``index`` with photos when pictures are compared."""
+        """Batches of ``index`` with photos when pictures are compared; the rest as for the loader."""
         return BatchLoader(
             self.capture,
             index,
@@ -85,6 +94,9 @@ class DataSetup:
             views_per_frame=views_per_frame,
             drop_broken=self.options.drop_broken,
             cache_bytes=int(self.options.cache_gb * 1e9),
+            rank=rank,
+            world_size=world_size,
+            shared=shared,
         )
 
     def _frames(self, path: Path | None) -> Sequence[FrameKey]:
@@ -109,7 +121,7 @@ def open_data(options: DataOptions, *, photos: bool) -> DataSetup:
         capture=capture,
         split=load_camera_split(capture, options.camera_config, options.camera_setting),
         prefixes=read_test_segments(options.test_segment_config),
-        picture_size=_picture_size(capture, options.resolution) if photos else None,
+        picture_size=choose_picture_size(capture, options.resolution) if photos else None,
         weight=read_weight(capture, options.loss_weight_mask) if photos else None,
         options=options,
     )
@@ -164,7 +176,8 @@ def make_normalisation(capture: Capture, texture_size: int) -> Normalisation:
     return Normalisation(capture.statistics, texture_size)
 
 
-def _picture_size(capture: Capture, asked: tuple[int, int] | None) -> tuple[int, int]:
+def choose_picture_size(capture: Capture, asked: tuple[int, int] | None) -> tuple[int, int]:
+    """(height, width) at which pictures are compared: what was asked for, else that of all photos."""
     if asked is not None:
         return asked
     sizes = {camera.size for camera in capture.cameras.values()}

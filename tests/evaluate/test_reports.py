@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from multiface import losses
 from multiface.core.errors import MultifaceError
-from multiface.evaluate.protocols import adapted, frozen, mean_prediction
+from multiface.evaluate.adapted import adapted
+from multiface.evaluate.frozen import frozen
 from multiface.evaluate.report import append_test_result, append_training_result, table_rows, to_json
 from multiface.evaluate.run import open_test
 from multiface.models import load_model, save_published
@@ -28,10 +30,10 @@ def config(trainable_capture: Path, trained_run: Path, tmp_path: Path) -> TestCo
 
 def test_frozen_is_deterministic_and_does_not_depend_on_batches(config: TestConfig) -> None:
     run = open_test(config)
-    first = frozen(run.step, run.loader, CPU)
-    again = frozen(run.step, run.data.loader(run.loader.index, 4, shuffle=False), CPU)
-    assert first.samples == 6
-    assert set(first.values) == {"tex", "tex_denorm", "mesh", "mesh_mm", "screen", "psnr", "ssim"}
+    first, _ = frozen(run.step, run.loader, CPU)
+    again, _ = frozen(run.step, run.data.loader(run.loader.index, 4, shuffle=False), CPU)
+    assert first.samples == 6 and first.frames == 2
+    assert set(first.values) == {"tex", "tex_denorm", "tex_psnr", "mesh", "mesh_mm", "screen", "psnr", "ssim"}
     for key, value in first.values.items():
         assert value == pytest.approx(again.values[key], rel=1e-4), key
 
@@ -60,9 +62,13 @@ def test_adapted_fits_a_copy_and_gets_better_where_it_fits(config: TestConfig) -
 
 def test_the_mean_prediction_is_the_level_to_beat(config: TestConfig) -> None:
     run = open_test(config)
-    level = mean_prediction(run.step, run.loader, CPU)
+    _, level = frozen(run.step, run.loader, CPU)
     assert level.values["tex_denorm"] == pytest.approx(level.values["tex"] * float(run.step.normalisation.tex_std) ** 2)
     assert level.to_json()["psnr"] is None
+    meshes = [run.data.capture.vertices(key) for key in run.test_set.index.frames]
+    mean = run.step.normalisation.vert_mean.numpy()
+    wanted = sum(float(np.linalg.norm(mesh - mean, axis=1).mean()) for mesh in meshes)
+    assert level.values["mesh_mm"] == pytest.approx(wanted / len(meshes), rel=1e-4)
 
 
 def test_a_published_checkpoint_gives_the_same_numbers_as_ours(config: TestConfig, tmp_path: Path) -> None:
@@ -72,7 +78,7 @@ def test_a_published_checkpoint_gives_the_same_numbers_as_ours(config: TestConfi
     save_published(path, load_model(config.model_path))  # type: ignore[arg-type]
     ours, theirs = open_test(config), open_test(replace(config, model_path=path))
     assert theirs.step.model.info.camera_names is None
-    left, right = (frozen(run.step, run.loader, CPU).values for run in (ours, theirs))
+    left, right = (frozen(run.step, run.loader, CPU)[0].values for run in (ours, theirs))
     assert left == pytest.approx(right)
 
 
@@ -114,14 +120,14 @@ def test_a_capture_without_photos_is_measured_without_pictures(config: TestConfi
     shutil.copytree(config.data_dir, root)  # type: ignore[arg-type]
     shutil.rmtree(root / "images")
     run = open_test(replace(config, data_dir=root))
-    result = frozen(run.step, run.loader, CPU)
+    result, _ = frozen(run.step, run.loader, CPU)
     assert result.to_json()["psnr"] is None and result.to_json()["tex"] is not None
     assert any("no photos" in note for note in run.notes)
 
 
 def test_result_txt_has_the_published_lines(config: TestConfig, tmp_path: Path) -> None:
     run = open_test(config)
-    result = frozen(run.step, run.loader, CPU)
+    result, _ = frozen(run.step, run.loader, CPU)
     append_training_result(tmp_path / "train.txt", {"tex": 1, "verts": 2, "screen": 3}, {"tex": 4, "verts": 5, "screen": 6}, {})
     assert (tmp_path / "train.txt").read_text() == (
         "\nBest screen loss 3.000000, best tex loss 1.000000,  best vert loss 2.000000, "
@@ -136,7 +142,7 @@ def test_result_txt_has_the_published_lines(config: TestConfig, tmp_path: Path) 
 
 def test_results_as_json_and_as_a_table_leave_out_what_was_not_asked_for(config: TestConfig) -> None:
     run = open_test(config)
-    result = frozen(run.step, run.loader, CPU)
+    result, _ = frozen(run.step, run.loader, CPU)
     data = to_json({"frozen": result, "adapted": None})
     assert data["samples"] == 6 and data["adapted"] is None
     json.dumps(data, allow_nan=False)

@@ -1,0 +1,61 @@
+"""*frozen*: nothing is fitted and the latent code is its mean. This is the model's real error on frames it never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from multiface.data import Batch, BatchLoader, Sample
+from multiface.evaluate.measurement import Measurement
+from multiface.evaluate.samples import Recorder
+from multiface.evaluate.values import Metrics
+from multiface.train.step import Prediction, Step
+
+Pictures = Callable[[int, Prediction, Batch], None]
+Progress = Callable[[int, int], None]
+
+
+@torch.no_grad()
+def frozen(
+    step: Step,
+    loader: BatchLoader,
+    device: torch.device,
+    *,
+    metrics: Metrics | None = None,
+    pictures: Pictures | None = None,
+    progress: Progress | None = None,
+) -> tuple[Measurement, Measurement]:
+    """Measure with nothing fitted and the latent mean.
+
+    Args:
+        step: Model and how it is fed.
+        loader: Test batches.
+        device: Where to compute.
+        metrics: What else to measure.
+        pictures: Called with the number of the batch, the prediction and the batch.
+        progress: Called with (samples measured, samples in all).
+
+    Returns:
+        The measurement, and that of the mean mesh and mean texture predicted for every frame: the level to beat.
+    """
+    metrics = metrics or Metrics()
+    step.model.eval()
+    found, level = (Recorder(len(loader.index), device) for _ in range(2))
+    done = 0
+    for number, batch in enumerate(loader):
+        samples = samples_of_batch(batch)
+        prediction = step.predict(batch.to(device, non_blocking=True), sample=False, render=True)
+        found.add(metrics.of(step, prediction), samples)
+        level.add(metrics.of_the_mean(step, prediction), samples)
+        done += len(samples)
+        if pictures is not None:
+            pictures(number, prediction, batch)
+        if progress is not None:
+            progress(done, len(loader.index))
+    return Measurement.of(found.table()), Measurement.of(level.table())
+
+
+def samples_of_batch(batch: Batch) -> list[Sample]:
+    """The samples of a batch that is still in the memory of the host."""
+    return list(map(Sample, batch.view_keys, batch.cameras))
