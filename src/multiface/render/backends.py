@@ -32,6 +32,9 @@ class Backend:
             attached, with_image) -> (loss, image or None)``, the loss without the factor of the texture's variance; None for
             backends that render texture and weight to compute it. Texture and weight may have any strides.
         takes_strides: Whether ``render`` takes textures of any strides.
+        silhouette_gradients: ``(vertices, projection, faces (F,3), twins (3F,), triangle (B,H,W), image (B,C,H,W),
+            image_gradient of any strides, perspective) -> gradients of vertices and projection`` by way of the edges in the
+            picture, see :mod:`multiface.render.silhouettes`; None for backends that leave it to the reference.
     """
 
     name: str
@@ -40,9 +43,20 @@ class Backend:
     render: Callable[..., Rendering]
     screen_loss: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] | None = None
     takes_strides: bool = False
+    silhouette_gradients: Callable[..., tuple[torch.Tensor, torch.Tensor]] | None = None
 
 
-_MODULES = {"reference": "multiface.render.reference", "numba": "multiface.render.cpu", "triton": "multiface.render.gpu"}
+_MODULES = {
+    "reference": "multiface.render.reference",
+    "numba": "multiface.render.cpu",
+    "triton": "multiface.render.gpu",
+    "nvdiffrast": "multiface.render.nvdiffrast",
+}
+_NVDIFFRAST = (
+    "It is not part of multiface and has a non-commercial licence of its own; with a CUDA compiler at hand, install it with: "
+    "pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast"
+)
+_REMEDIES = {"nvdiffrast": _NVDIFFRAST}
 _DEFAULTS = {"cpu": "numba", "cuda": "triton"}  # "cuda" is the name of ROCm devices too
 
 _loaded: dict[str, Backend] = {}
@@ -84,5 +98,5 @@ def _load(name: str) -> Backend:
     try:
         return import_module(_MODULES[name]).BACKEND
     except ModuleNotFoundError as error:
-        remedy = f"Install it with: pip install {error.name}"
+        remedy = _REMEDIES.get(name, f"Install it with: pip install {error.name}")
         raise DependencyError(f"the render backend '{name}' needs a package", expected=error.name, remedy=remedy) from error
