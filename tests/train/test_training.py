@@ -118,11 +118,18 @@ def test_resuming_longer_goes_on(config: TrainConfig) -> None:
     assert result.iterations == 4
 
 
-def test_a_damaged_state_is_refused(config: TrainConfig) -> None:
-    trainer, _ = train(replace(config, max_iter=1))
-    content = trainer.folder.state.read_bytes()
-    trainer.folder.state.write_bytes(content[: len(content) // 2])
-    with pytest.raises(CheckpointError, match="training state"):
+def test_a_damaged_state_is_passed_over_for_the_one_before_and_that_is_said(config: TrainConfig) -> None:
+    trainer, _ = train(replace(config, max_iter=5, save_every=2, val_every=100))
+    states = sorted(trainer.folder.states.glob("*.safetensors"))
+    assert [path.stem for path in states] == ["00000003", "00000005"]  # after update 2, counted from 0, and at the end
+    content = states[1].read_bytes()
+    states[1].write_bytes(content[: len(content) // 2])
+    resumed = build_trainer(TrainConfig(resume=trainer.folder.path), Watcher())
+    assert resumed.position.iteration == 3
+    assert "00000005.safetensors is cut off" in resumed.notes[0] and "00000003" in resumed.notes[1]
+    resumed.folder.unlock()
+    states[0].write_bytes(states[0].read_bytes()[:-1] + b"\xff")
+    with pytest.raises(CheckpointError, match=r"no training state .*cut off.*SHA-256 differs"):
         build_trainer(TrainConfig(resume=trainer.folder.path), Watcher())
 
 

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from multiface.evaluate.report import append_training_result
 from multiface.show.dumps import write_prediction_pictures
 from multiface.train.build import build_trainer
+from multiface.train.distributed import ALONE, Group
 from multiface.train.loop import Trainer, TrainResult
 
 if TYPE_CHECKING:
@@ -53,9 +54,13 @@ class TrainingDisplay:
         config, train, test = trainer.config, trainer.train_loader, trainer.test_loader
         total = min(config.max_iter, config.epochs * len(train))
         self._progress.update(self._task, total=total, completed=trainer.position.iteration)
+        for note in trainer.notes:
+            self.console.print(note, soft_wrap=True)
+        processes = trainer.group.world_size
         self.console.print(
-            f"{config.arch}, texture {config.tex_size}, latent {config.nlatent}, on {trainer.device}: "
-            f"{len(train.index)} training and {len(test.index) if test else 'no'} test samples, {total} updates",
+            f"{config.arch}, texture {config.tex_size}, latent {config.nlatent}, on {trainer.device}"
+            + (f" and {processes - 1} more, {config.total_batch_size} images for each update" if processes > 1 else "")
+            + f": {len(train.index)} training and {len(test.index) if test else 'no'} test samples, {total} updates",
             soft_wrap=True,
         )
         for name, index in (("training", train.index), ("test", test.index if test else None)):
@@ -82,10 +87,9 @@ class TrainingDisplay:
 
     def summary(self, trainer: Trainer, result: TrainResult) -> None:
         """Say how it ended, where everything is, and how to go on."""
-        loader = trainer.train_loader
-        if loader.skipped:
-            name, reason = loader.skipped[0]
-            self.console.print(f"broken files left out while training: {len(loader.skipped)}, the first: {name} ({reason})")
+        if result.skipped:
+            name, reason = result.skipped[0]
+            self.console.print(f"broken files left out while training: {len(result.skipped)}, the first: {name} ({reason})")
         if result.discarded:
             self.console.print(f"batches discarded for a jump of the loss: {result.discarded}")
         folder = trainer.folder.path
@@ -100,9 +104,9 @@ class TrainingDisplay:
         )
 
 
-def run_training(config: TrainConfig, display: TrainingDisplay) -> tuple[Trainer, TrainResult]:
-    """Build the trainer of ``config`` and run it under ``display``."""
-    trainer = build_trainer(config, display)
+def run_training(config: TrainConfig, display: TrainingDisplay, group: Group = ALONE) -> tuple[Trainer, TrainResult]:
+    """Build the trainer of ``config`` and run it under ``display``; in a job of several, this is the first process."""
+    trainer = build_trainer(config, display, group)
     display.watch(trainer)
     return trainer, trainer.run()
 

@@ -84,3 +84,9 @@ class StorageError(MultifaceError, OSError):
 
 class DivergenceError(MultifaceError):
     """Training cannot go on: a loss became NaN or infinite, or every batch is being discarded."""
+
+
+class JobError(MultifaceError):
+    """A job of several processes cannot go on: one of them was lost or stands still."""
+
+    exit_status = 1

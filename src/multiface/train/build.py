@@ -2,100 +2,154 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import torch
 
 from multiface.core.errors import ArgumentError
 from multiface.core.memory import reuse_freed_memory
+from multiface.data import BatchLoader
 from multiface.models import ModelInfo, build_model
 from multiface.train.cameras import camera_table, table_names
 from multiface.train.config import TrainConfig
-from multiface.train.loop import Observer, Trainer
+from multiface.train.devices import choose_device
+from multiface.train.digest import check_alike, digests
+from multiface.train.distributed import ALONE, Group
+from multiface.train.loop import Trainer
+from multiface.train.observer import Observer
+from multiface.train.resume import check_same_data, restarted, resumed
 from multiface.train.run_folder import RunFolder
 from multiface.train.setup import DataSetup, choose_texture_size, make_normalisation, open_data
+from multiface.train.state import read_state
 from multiface.train.step import ScreenSettings, Step
 from multiface.train.warm_start import load_weights
 
-# Options that say where and how to run, not what is trained: these may change when a run is resumed.
-FREE_ON_RESUME = frozenset(
-    {"resume", "json", "device", "n_worker", "cache_gb", "local_rank", "max_iter", "epochs", "log_every", "val_every"}
-    | {"overwrite", "result_path", "val_num", "val_batch_size", "drop_broken", "data_dir"}
-)
 
-
-def choose_device(name: str | None) -> torch.device:
-    """The device asked for, else this process's GPU, else the CPU.
-
-    Raises:
-        ArgumentError: there is no such device here.
-    """
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ArgumentError(
-            "--device cannot be used here",
-            found=name,
-            expected="cpu, or cuda where PyTorch sees a GPU",
-            remedy="`multiface doctor` shows the devices",
-        ) from error
-    return device
-
-
-def build_trainer(config: TrainConfig, observer: Observer) -> Trainer:
+def build_trainer(config: TrainConfig, observer: Observer, group: Group = ALONE) -> Trainer:
     """Open the data, build the network, and make (or reopen) the result folder.
 
-    Everything that can be wrong with the options or the capture is found before the folder is touched.
+    Everything that can be wrong with the options or the capture is found before the folder is touched. With several
+    processes all call this; what is wrong on one of them ends all.
+
+    Args:
+        config: Options.
+        observer: Who watches; only that of the first process is told anything.
+        group: The processes of the job.
 
     Raises:
         MultifaceError: what does not fit and what to do.
     """
-    _refuse_several_processes()
-    folder = RunFolder(config.resume or config.result_path)
-    if config.resume is not None:
-        config = _resumed(config, folder)
-    device = choose_device(config.device)
-    if device.type == "cpu":
-        reuse_freed_memory()
-    data = open_data(config, photos=config.lambda_screen > 0)
-    texture_size = choose_texture_size(data.capture, config.tex_size)
-    train_index = data.train_index(config.framelist_train)
-    test_index = None if config.validation == "none" else data.test_index()
-    config = replace(config, tex_size=texture_size)
-
+    config, notes = group.first(lambda: _settled(config, group))
+    prepared = group.together(lambda: _Prepared(config, group))
+    config, data = prepared.config, prepared.data
     torch.manual_seed(config.seed)
-    step, info = _model_side(config, data, texture_size, device)
-    if config.resume is None:
-        folder.create(config.to_json(), overwrite=config.overwrite)
-    trainer = Trainer(
-        config=config,
-        folder=folder,
-        step=step,
-        info=info,
-        train_loader=data.loader(
-            train_index, config.train_batch_size, shuffle=True, seed=config.seed, views_per_frame=config.views_per_frame
-        ),
-        test_loader=None if test_index is None else data.loader(test_index, config.val_batch_size, shuffle=False),
-        device=device,
-        observer=observer,
-    )
-    if config.resume is not None:
-        trainer.resume()
+    step, info = group.together(lambda: _model_side(config, data, prepared.texture_size, prepared.device))
+    index, test = prepared.train_index, prepared.test_index
+    seen = digests(config.to_json(), index, test, step.normalisation.state(), data.topology, data.weight)
+    group.together(lambda: check_alike(group.gather(seen)))
+    folder = RunFolder(config.resume or config.result_path)
+    group.first(lambda: _open_folder(folder, config, group))
+    try:
+        train_loader, test_loader, fit_loader = _loaders(prepared, group)
+        trainer = Trainer(
+            config=config,
+            folder=folder,
+            step=step,
+            info=info,
+            train_loader=train_loader,
+            test_loader=test_loader,
+            fit_loader=fit_loader,
+            device=prepared.device,
+            observer=observer,
+            group=group,
+            digests=seen,
+            notes=notes,
+        )
+        if config.resume is not None:
+            _load_state(trainer)
+    except BaseException:
+        folder.unlock()
+        raise
     return trainer
 
 
-def _refuse_several_processes() -> None:
-    """A launcher may start us, as one process; several would write over each other's run."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ArgumentError(
-            "training runs as one process",
-            found=f"WORLD_SIZE={os.environ['WORLD_SIZE']}",
-            remedy="Start it with one process (--nproc_per_node=1), or without a launcher",
-        )
+def _loaders(prepared: _Prepared, group: Group) -> tuple[BatchLoader, BatchLoader | None, BatchLoader | None]:
+    """Training batches, shared by the processes; test batches, dealt to them; and all of those where they are fitted to."""
+    config, data, test = prepared.config, prepared.data, prepared.test_index
+    train = data.loader(
+        prepared.train_index,
+        prepared.batch_size,
+        shuffle=True,
+        seed=config.seed,
+        views_per_frame=config.views_per_frame,
+        rank=group.rank,
+        world_size=group.world_size,
+        shared=True,
+    )
+    if test is None:
+        return train, None, None
+    dealt = data.loader(test, config.val_batch_size, shuffle=False, rank=group.rank, world_size=group.world_size)
+    fits = config.validation in ("adapt-copy", "published")
+    return train, dealt, data.loader(test, config.val_batch_size, shuffle=False) if fits else None
+
+
+def _settled(config: TrainConfig, group: Group) -> tuple[TrainConfig, list[str]]:
+    """The options that hold, of a fresh or a resumed run, and notes for the user; called on the first process."""
+    config = restarted(config, group.launch)
+    if config.resume is None:
+        return config, []
+    config, overridden = resumed(config, RunFolder(config.resume))
+    return config, [f"changed from what the run began with: {note}" for note in overridden]
+
+
+class _Prepared:
+    """What a training needs of the data, as far as it can be known without the network."""
+
+    def __init__(self, config: TrainConfig, group: Group) -> None:
+        self.device = choose_device(config.device, group.launch)
+        if self.device.type == "cpu":
+            reuse_freed_memory()
+        self.data = open_data(config, photos=config.lambda_screen > 0)
+        self.texture_size = choose_texture_size(self.data.capture, config.tex_size)
+        self.train_index = self.data.train_index(config.framelist_train)
+        self.test_index = None if config.validation == "none" else self.data.test_index()
+        self.batch_size = config.total_batch_size or config.train_batch_size * group.world_size
+        self.config = replace(config, tex_size=self.texture_size, total_batch_size=self.batch_size)
+        for what, there in (("training samples", len(self.train_index)), ("images in a batch", self.batch_size)):
+            if group.world_size > there:
+                raise ArgumentError(
+                    f"there are more processes than {what}",
+                    expected=f"at most {there} processes",
+                    found=group.world_size,
+                    remedy="Start fewer processes" + (", or raise --total_batch_size" if "batch" in what else ""),
+                )
+
+
+def _open_folder(folder: RunFolder, config: TrainConfig, group: Group) -> None:
+    """Make the folder this job's own; the first process does it for all."""
+    folder.lock(group.launch.job)
+    try:
+        if config.resume is None:
+            folder.create(config.to_json(), overwrite=config.overwrite)
+        else:
+            folder.write_config({**config.to_json(), "resume": None, "override": False})
+    except BaseException:
+        folder.unlock()
+        raise
+
+
+def _load_state(trainer: Trainer) -> None:
+    """Go on from the newest state that is whole."""
+    group, config = trainer.group, trainer.config
+    path, complaints = group.first(trainer.checkpoints.newest)
+    content = group.together(lambda: read_state(path))
+    before, now = content["digests"], trainer.digests
+    changed = group.first(lambda: check_same_data(before, now, trainer.folder.path, override=config.override))
+    trainer.resume(content)
+    trainer.notes += [f"changed from what the run began with: {note}" for note in changed]
+    trainer.notes += [f"cannot be used: {complaint}" for complaint in complaints]
+    if complaints:
+        trainer.notes.append(f"going on from {path.name} instead")
 
 
 def _model_side(config: TrainConfig, data: DataSetup, texture_size: int, device: torch.device) -> tuple[Step, ModelInfo]:
@@ -136,30 +190,3 @@ def _model_side(config: TrainConfig, data: DataSetup, texture_size: int, device:
         ),
     )
     return step, info
-
-
-def _resumed(config: TrainConfig, folder: RunFolder) -> TrainConfig:
-    """The stored options with what the command line may change; a difference in anything else is refused, listed."""
-    stored = folder.require()
-    now = config.to_json()
-    defaults = TrainConfig().to_json()
-    differences = [
-        f"--{name} {now[name]} (the run has {stored.get(name)})"
-        for name in stored
-        if name not in FREE_ON_RESUME and name in now and now[name] != defaults[name] and not _same(now[name], stored[name])
-    ]
-    if differences:
-        raise ArgumentError(
-            "a run goes on with the options it began with",
-            where=folder.path,
-            found="; ".join(differences),
-            remedy="Leave these options out, or start a new run from the weights with --model_ckpt",
-        )
-    kept = {name: value for name, value in stored.items() if name in now and name not in FREE_ON_RESUME}
-    changed = {name: getattr(config, name) for name in FREE_ON_RESUME if now.get(name) != defaults.get(name)}
-    free = {name: stored[name] for name in FREE_ON_RESUME if name in stored and name not in changed}
-    return TrainConfig.from_json({**kept, **free, **changed, "resume": config.resume, "result_path": folder.path})
-
-
-def _same(left: object, right: object) -> bool:
-    return list(left) == list(right) if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)) else left == right

@@ -47,6 +47,19 @@ class RunLog:
         self._board.close()
 
 
+class NoLog:
+    """Records nothing: for all processes of a job but the first."""
+
+    def add(self, kind: str, iteration: int, values: dict[str, float]) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 def read_log(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a ``losses.jsonl``; a last line cut off by a crash is left out."""
     if not path.is_file():

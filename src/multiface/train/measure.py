@@ -37,6 +37,17 @@ class SampleMean:
             self._counts[name] = self._counts.get(name, 0) + len(there)
         self.samples += samples
 
+    @classmethod
+    def together(cls, parts: Iterable[SampleMean]) -> SampleMean:
+        """The means over the samples of all ``parts``: those of several processes."""
+        whole = cls()
+        for part in parts:
+            for name, value in part._sums.items():
+                whole._sums[name] = whole._sums.get(name, 0.0) + value
+                whole._counts[name] = whole._counts.get(name, 0) + part._counts[name]
+            whole.samples += part.samples
+        return whole
+
     def means(self) -> dict[str, float]:
         """The mean of each name; NaN for one that never had a value, empty when nothing was added."""
         return {name: self._sums[name] / count if count else float("nan") for name, count in self._counts.items()}

@@ -8,6 +8,7 @@ from typing import Any
 
 from multiface.core.errors import ArgumentError, FormatError
 from multiface.core.files import make_folder, write_text
+from multiface.train.run_lock import RunLock
 
 
 class RunFolder:
@@ -17,16 +18,38 @@ class RunFolder:
         self.path = Path(path)
         self.model = self.path / "model.safetensors"
         self.best_model = self.path / "best_model.safetensors"
-        self.state = self.path / "training_state.pt"
+        self.states = self.path / "states"
         self.config = self.path / "config.json"
         self.log = self.path / "losses.jsonl"
         self.result = self.path / "result.txt"
         self.pictures = self.path / "pictures"
+        self._lock: RunLock | None = None
+
+    def lock(self, job: str | None = None) -> str | None:
+        """Make the folder this process's own until :meth:`unlock`.
+
+        Args:
+            job: Name of the job (see :class:`multiface.train.launch.Launch`).
+
+        Returns:
+            Name of the job that had it last.
+
+        Raises:
+            ArgumentError: another live job has it.
+        """
+        make_folder(self.path)
+        self._lock = RunLock(self.path, job)
+        return self._lock.previous_job
+
+    def unlock(self) -> None:
+        """Let others have the folder."""
+        if self._lock is not None:
+            self._lock.release()
 
     def create(self, config: dict[str, Any], *, overwrite: bool) -> None:
-        """Make the folder for a fresh run; an older run in it is refused, or removed when ``overwrite`` is set."""
+        """Begin a fresh run; an older run in the folder is refused, or removed when ``overwrite`` is set."""
         make_folder(self.path)
-        old = [file for file in (self.state, self.model, self.best_model, self.log) if file.exists()]
+        old = [file for file in (*self._states(), self.model, self.best_model, self.log) if file.exists()]
         if old and not overwrite:
             raise ArgumentError(
                 "the result folder already holds a run",
@@ -36,7 +59,16 @@ class RunFolder:
             )
         for file in (*old, self.result, *self.path.glob("events.out.tfevents.*")):
             file.unlink(missing_ok=True)
+        self.write_config(config)
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Note the options."""
         write_text(self.config, json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+    @property
+    def holds_state(self) -> bool:
+        """Whether there is something to go on with."""
+        return self.config.is_file() and any(self.states.glob("*.json"))
 
     def require(self) -> dict[str, Any]:
         """The configuration of the run to go on with.
@@ -44,16 +76,18 @@ class RunFolder:
         Raises:
             ArgumentError: there is no run here that can be continued.
         """
-        for file in (self.config, self.state):
-            if not file.is_file():
-                raise ArgumentError(
-                    "there is no run to go on with here",
-                    where=self.path,
-                    expected=f"a file {file.name}",
-                    found="none",
-                    remedy="Give the --result_path of an earlier training",
-                )
+        if not self.holds_state:
+            raise ArgumentError(
+                "there is no run to go on with here",
+                where=self.path,
+                expected="config.json and a training state in states/",
+                found="none",
+                remedy="Give the --result_path of an earlier training",
+            )
         try:
             return json.loads(self.config.read_text(encoding="utf-8"))
         except ValueError as error:
             raise FormatError(f"is not valid JSON: {error}", where=self.config, remedy="Start the run afresh") from error
+
+    def _states(self) -> list[Path]:
+        return [*self.states.glob("*.json"), *self.states.glob("*.safetensors")]

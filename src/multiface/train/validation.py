@@ -8,7 +8,8 @@ import torch
 
 from multiface import losses
 from multiface.data import BatchLoader
-from multiface.train.measure import fit, mean_terms
+from multiface.train.distributed import ALONE, Group
+from multiface.train.measure import SampleMean, fit, mean_terms
 from multiface.train.step import Step
 
 
@@ -22,12 +23,14 @@ def validate(
     mode: str,
     colour_optimiser: torch.optim.Optimizer,
     learning_rate: float,
+    group: Group = ALONE,
+    whole: BatchLoader | None = None,
 ) -> dict[str, float]:
     """Sample-weighted mean losses on the test set.
 
     Args:
         step: The model being trained and its settings.
-        loader: Test batches.
+        loader: Test batches; with several processes this one's, every ``world_size``-th.
         device: Where to compute.
         weights: Loss factors, for the fitting modes.
         batches: Batches used at most, plus one as published.
@@ -35,8 +38,11 @@ def validate(
             ``"published"`` fits the model's own with the training's optimiser, which training then goes on with.
         colour_optimiser: The training's optimiser of the colour correction.
         learning_rate: For the copy's own optimiser.
+        group: The processes that measure together.
+        whole: All test batches, for the fitting modes, in which every process fits to the same ones; ``loader`` by default.
     """
     limit = batches + 1
+    whole = loader if whole is None else whole
     measured = step
     # Noise drawn in here must not change the training that follows.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -44,9 +50,18 @@ def validate(
             model = copy.deepcopy(step.model)
             measured = Step(model, step.normalisation, step.topology, step.camera_table, step.screen)
             colour = [p for p in model.colour_parameters() if p.requires_grad]
-            fit(measured, loader, device, [torch.optim.Adam(colour, lr=learning_rate)], weights, limit)
+            fit(measured, whole, device, [torch.optim.Adam(colour, lr=learning_rate)], weights, limit)
         elif mode == "published":
-            fit(step, loader, device, [colour_optimiser], weights, limit)
-        mean = mean_terms(measured, loader, device, render=weights.screen > 0, limit=limit)
+            fit(step, whole, device, [colour_optimiser], weights, limit)
+            group.share_first(_tensors(colour_optimiser))  # GPUs do not add in one order: these must not drift apart
+        mine = len(range(group.rank, limit, group.world_size))
+        mean = mean_terms(measured, loader, device, render=weights.screen > 0, limit=mine)
     step.model.train()
-    return mean.means()
+    return SampleMean.together(group.gather(mean)).means()
+
+
+def _tensors(optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """Its parameters, and its moments on their device."""
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    moments = [m for p in parameters for m in optimiser.state.get(p, {}).values() if isinstance(m, torch.Tensor)]
+    return [*(p.detach() for p in parameters), *moments]

@@ -1,0 +1,30 @@
+"""Several processes that run one command speak with one voice."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def one_voice() -> Iterator[None]:
+    """For what all processes of a job do alike before they have met: only the first one of each machine is heard.
+
+    The others fail silently, with the same exit status.
+    """
+    from multiface.core.errors import MultifaceError
+
+    place = os.environ.get("LOCAL_RANK") or os.environ.get("SLURM_LOCALID") or "0"
+    if place == "0":
+        yield
+        return
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,  # noqa: PTH123 -- no path of ours
+        contextlib.redirect_stderr(nowhere),
+        contextlib.redirect_stdout(nowhere),
+    ):
+        try:
+            yield
+        except MultifaceError as error:
+            raise SystemExit(error.exit_status) from None
