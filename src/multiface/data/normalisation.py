@@ -130,7 +130,9 @@ class Normalisation:
                 found=f"{texture.dtype} {tuple(texture.shape)}",
                 remedy="Textures and statistics have to be made together, with: multiface unwrap CAPTURE",
             )
-        texture = texture.flip(1).permute(0, 3, 1, 2).contiguous()
+        texture = texture.flip(1).permute(0, 3, 1, 2)
+        if not texture.is_cuda:  # there, as it lies in memory: networks and losses run over channels last
+            texture = texture.contiguous()
         missing = self._missing(texture)
         n = ((texture.float() - self._native_mean.float()) / self.tex_std).masked_fill_(missing, 0.0)
         return resize_texture(n, self.texture_size), 1.0 - resize_texture(missing.float(), self.texture_size)

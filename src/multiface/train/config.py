@@ -129,6 +129,10 @@ class TrainConfig(DataOptions):
     """With --resume: accept options and data that differ from those of the run."""
     views_per_frame: int = 1
     """Cameras taken of each frame in a batch; 1 is the published sampling, more is faster."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """bf16: convolutions compute in bfloat16; fp32: everything in single precision; auto: bf16 on GPUs that have it."""
+    compile: bool = True
+    """Compile the networks and record whole steps as CUDA graphs, on GPUs; --no-compile launches each operation by itself."""
     screen_weight: Literal["attached", "detached"] = "attached"
     """Whether the rendered weight image passes gradients to the mesh (attached, as published)."""
     validation: Literal["frozen", "adapt-copy", "published", "none"] = "frozen"

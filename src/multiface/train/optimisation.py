@@ -24,6 +24,7 @@ class Optimisation:
         self._decay = decay
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         colour = [p for p in model.colour_parameters() if p.requires_grad]
+        self._divisor: torch.Tensor | None = None
         self._on_cuda = bool(self.parameters) and self.parameters[0].is_cuda
         self.main = self._adam(model.main_parameters(), learning_rate)
         # A single camera has nothing to correct: its row is the anchor, and the others have no entries.
@@ -49,19 +50,30 @@ class Optimisation:
         """The gradients that there are."""
         return [p.grad for p in self.parameters if p.grad is not None]
 
+    def clip(self) -> torch.Tensor:
+        """Norm of all gradients together before clipping. On CUDA the next :meth:`step` clips along with its update."""
+        if not self._on_cuda:
+            return clip(self.parameters)
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(self.gradients())))
+        self._divisor = ((norm + 1e-6) / CLIP_NORM).clamp(min=1.0)
+        return norm
+
     def step(self, accepted: torch.Tensor) -> None:
         """Update from the gradients where the scalar bool ``accepted`` is true; otherwise nothing changes, moments included.
 
         Nobody waits for the device.
         """
-        # The fused kernel leaves everything as it is where this says so; gradient scaling works the same way.
-        rejected = (~accepted).float()
+        # The fused kernel leaves everything as it is where this says so, and divides: gradient scaling works the same way.
+        wishes = {"found_inf": (~accepted).float()}
+        if self._divisor is not None:
+            wishes["grad_scale"] = self._divisor
         for optimiser in self.optimisers:
-            optimiser.found_inf = rejected  # pyright: ignore[reportAttributeAccessIssue]
+            vars(optimiser).update(wishes)
             try:
                 optimiser.step()
             finally:
-                del optimiser.found_inf  # pyright: ignore[reportAttributeAccessIssue]
+                for name in wishes:
+                    delattr(optimiser, name)
 
     def end_epoch(self) -> None:
         """Apply the schedule."""

@@ -5,6 +5,7 @@ Training, testing and showing all go through :class:`Step`, so that they measure
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,8 +14,11 @@ import torch
 from multiface import losses
 from multiface.data import Batch, Normalisation
 from multiface.geometry import Topology
-from multiface.models import FaceModel
+from multiface.models import FaceModel, kl_divergence
 from multiface.render import render_mesh, screen_loss
+
+NetworkTerms = Callable[..., tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]]
+"""Signature of :meth:`Step.network_terms`."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ class Step:
         topology: Triangles and uv of the meshes.
         camera_table: (K,) long: colour-correction index of each KRT position (see :func:`camera_table`).
         screen: Rendering settings.
+
+    Attributes:
+        noise: Gives the (B, Z) latent noise of a batch, called with B and Z; None for torch's global generator.
     """
 
     def __init__(
@@ -87,6 +94,7 @@ class Step:
         self.topology = topology
         self.camera_table = camera_table
         self.screen = screen or ScreenSettings()
+        self.noise: Callable[[int, int], torch.Tensor] | None = None
 
     def predict(self, batch: Batch, *, sample: bool, render: bool) -> Prediction:
         """Run the model on ``batch`` (already on the model's device).
@@ -106,6 +114,7 @@ class Step:
             self.camera_table[batch.camera_index],
             sample=sample,
             frame_of_view=batch.frame_of_view,
+            noise=self.draw_noise(len(batch)) if sample else None,
         )
         target, mask = (None, None) if batch.texture is None else normalisation.normalise_texture(batch.texture)
         prediction = Prediction(
@@ -139,28 +148,83 @@ class Step:
             )
         return terms
 
-    def training_terms(self, batch: Batch, *, screen: bool) -> dict[str, torch.Tensor]:
+    def draw_noise(self, views: int) -> torch.Tensor:
+        """(views, Z) normal noise for the latent codes of a batch."""
+        if self.noise is not None:
+            return self.noise(views, self.model.nlatent)
+        return torch.randn(views, self.model.nlatent, device=self.camera_table.device)
+
+    def training_terms(
+        self, batch: Batch, *, screen: bool, noise: torch.Tensor | None = None, network: NetworkTerms | None = None
+    ) -> dict[str, torch.Tensor]:
         """The loss terms of ``batch`` with latent noise, as :meth:`predict` and :meth:`terms` give them; no picture is made.
 
         Args:
             batch: Views and their frames, on the model's device.
             screen: Whether pictures are compared; needs photos in the batch.
+            noise: (B, Z); drawn when absent.
+            network: :meth:`network_terms`, or a compiled form of it.
         """
-        prediction = self.predict(batch, sample=True, render=False)
-        terms = self.terms(prediction)
+        screen = screen and batch.photo is not None
+        noise = self.draw_noise(len(batch.view)) if noise is None else noise
+        cams = self.camera_table[batch.camera_index]
+        of_frames = (batch.average, batch.vertices)
+        of_views = (batch.view, cams, batch.frame_of_view, batch.texture, noise)
+        terms, vertices, texture = (network or self.network_terms)(*of_frames, *of_views, screen)
         if screen and batch.photo is not None:
-            terms["screen"] = self.screen_term(prediction.vertices, prediction.texture, batch.photo, batch.projection)
+            terms = {**terms, "screen": self.screen_term(vertices, texture, batch.photo, batch.projection)}
         return terms
+
+    def network_terms(
+        self,
+        average: torch.Tensor,
+        vertices: torch.Tensor,
+        view: torch.Tensor,
+        cams: torch.Tensor,
+        frame_of_view: torch.Tensor,
+        target: torch.Tensor | None,
+        noise: torch.Tensor,
+        shown: bool,
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+        """Everything between the bytes of a batch and its losses, except pictures: tensors in, tensors out.
+
+        Args:
+            average, vertices, view, frame_of_view, target: Fields of the batch, ``target`` its textures.
+            cams: (B,) rows of the colour correction.
+            noise: (B, Z).
+            shown: Whether pictures will be made.
+
+        Returns:
+            The terms, ``screen`` 0; the mesh (B, V, 3) in mm and the texture (B, 3, T, T) 0..1 to be rendered, or empty.
+        """
+        model, normalisation = self.model, self.normalisation
+        normal = normalisation.normalise_vertices(vertices)
+        mean, logstd = (x[frame_of_view] for x in model.encode(normalisation.normalise_texture(average)[0], normal))
+        layout = torch.preserve_format if view.is_cuda else torch.contiguous_format
+        decoded = model.decode(mean + logstd.exp() * noise, view, cams, layout)
+        nothing = view.new_zeros(())
+        terms = {
+            "verts": losses.vertex_loss(decoded.vertices, normal[frame_of_view]),
+            "tex": nothing,
+            "screen": nothing,
+            "kl": kl_divergence(mean, logstd),
+        }
+        if target is not None:
+            terms["tex"] = losses.texture_loss(decoded.texture, *normalisation.normalise_texture(target))
+        if not shown:
+            return terms, nothing, nothing
+        texture = normalisation.denormalise_texture(decoded.texture) / 255.0
+        return terms, normalisation.denormalise_vertices(decoded.vertices), texture
 
     def screen_term(
         self, vertices: torch.Tensor, texture: torch.Tensor, photo: torch.Tensor, projection: torch.Tensor
     ) -> torch.Tensor:
-        """The screen loss of normalised ``vertices`` (B, V, 3) and ``texture`` (B, 3, T, T) against photos (B, H, W, 3)."""
+        """The screen loss of meshes (B, V, 3) in mm and textures (B, 3, T, T) 0..1 against photos (B, H, W, 3) uint8."""
         return screen_loss(
-            self.normalisation.denormalise_vertices(vertices),
+            vertices,
             projection,
             self.topology,
-            self.normalisation.denormalise_texture(texture) / 255.0,
+            texture,
             photo,
             weight=self.screen.weight,
             tex_std=self.normalisation.tex_std,

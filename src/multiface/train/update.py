@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 
 from multiface import losses
-from multiface.core.errors import DivergenceError
+from multiface.core.errors import DivergenceError, MultifaceError
 from multiface.data import Batch
 from multiface.train.guard import VALUES, WATCHED, BatchGuard
-from multiface.train.optimisation import Optimisation, clip
-from multiface.train.step import Step
+from multiface.train.optimisation import Optimisation
+from multiface.train.precision import compile_for_one_shape, mixed_precision, obstacle_to_compiling
+from multiface.train.recording import RecordedWork, first_line
+from multiface.train.step import NetworkTerms, Step
+
+Result = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 READ_EVERY = 20
 """Updates after which the values should be read on a device that is not the CPU."""
@@ -57,6 +62,9 @@ class Update:
         optimisation: Both optimisers.
         weights: Loss factors.
         guard: What judges batches.
+        bf16: Convolutions run in bfloat16.
+        compiled: Networks and losses are compiled and the whole step is recorded as a CUDA graph, where that is possible;
+            where not, a warning says why and each operation is launched by itself.
         average_gradients: With several processes: averages the tensors it is given in place over all of them. Called between
             backward and clipping, with all gradients and the (5,) float32 loss values, so that all processes judge alike.
     """
@@ -68,6 +76,8 @@ class Update:
         weights: losses.LossWeights,
         guard: BatchGuard,
         *,
+        bf16: bool = False,
+        compiled: bool = False,
         average_gradients: Callable[[Iterable[torch.Tensor]], None] | None = None,
     ) -> None:
         self.step = step
@@ -75,9 +85,15 @@ class Update:
         self.weights = weights
         self.guard = guard
         self.average_gradients = average_gradients
+        self.bf16 = bf16
         self.discarded = 0
         self._calls = 0
         self._calls_read = 0
+        self._network: NetworkTerms | None = None
+        self._has_compiled = False
+        self._recorded: RecordedWork[Result] | None = None
+        if compiled:
+            self._compile()
 
     def __call__(self, batch: Batch) -> dict[str, torch.Tensor]:
         """Learn from ``batch``.
@@ -86,22 +102,53 @@ class Update:
             Device scalars, without gradient: the loss terms, ``total``, ``accepted`` and ``finite`` (bool). They hold until
             the next call.
         """
-        values, norm = self._gradients(batch)
-        accepted, finite = self.guard.judge(values, norm)
-        self.optimisation.step(accepted)
+        noise = self.step.draw_noise(len(batch.view))
+        values, accepted, finite = (self._recorded or self._plain)(batch, noise)
         self._calls += 1
         return {**dict(zip(VALUES, values)), "accepted": accepted, "finite": finite}
 
-    def _gradients(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Clipped gradients in the parameters; loss values (5,) and the norm before clipping."""
-        terms = self.step.training_terms(batch, screen=self.weights.screen > 0)
+    def _plain(self, batch: Batch, noise: torch.Tensor) -> Result:
+        return self._compute(batch, noise, None)
+
+    def _compute(self, batch: Batch, noise: torch.Tensor, network: NetworkTerms | None) -> Result:
+        """The step itself; everything in it can be recorded."""
+        with mixed_precision(self.bf16, batch.view.device):
+            terms = self.step.training_terms(batch, screen=self.weights.screen > 0, noise=noise, network=network)
         total = losses.total_loss(terms, self.weights)
         self.optimisation.clear_gradients()
         total.backward()
         values = torch.stack([term.detach() for term in (*(terms[name] for name in losses.TERMS), total)])
         if self.average_gradients is not None:
             self.average_gradients([*self.optimisation.gradients(), values])
-        return values, clip(self.optimisation.parameters)
+        accepted, finite = self.guard.judge(values, self.optimisation.clip())
+        self.optimisation.step(accepted)
+        return values, accepted, finite
+
+    def _compile(self) -> None:
+        device = self.step.camera_table.device
+        obstacle = obstacle_to_compiling(device)
+        if obstacle is not None:
+            warnings.warn(f"training is not compiled: {obstacle}", RuntimeWarning, stacklevel=3)
+            return
+        # Among the many ways to do a convolution the fastest is found by trying; shapes do not change.
+        torch.backends.cudnn.benchmark = True
+        self._network = compile_for_one_shape(self.step.network_terms)
+        self._recorded = RecordedWork(self._first_compiled, self._plain)
+
+    def _first_compiled(self, batch: Batch, noise: torch.Tensor) -> Result:
+        """As :meth:`_compute` with the compiled network; where compiling fails, without it from now on."""
+        if self._network is None or self._has_compiled:
+            return self._compute(batch, noise, self._network)
+        try:
+            result = self._compute(batch, noise, self._network)
+            self._has_compiled = True
+            return result
+        except (MultifaceError, torch.cuda.OutOfMemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 -- compilers fail in many ways, and training runs without them
+            warnings.warn(f"training is not compiled: {first_line(error)}", RuntimeWarning, stacklevel=2)
+            self._network = None
+            return self._plain(batch, noise)
 
     @property
     def pending(self) -> int:
@@ -128,6 +175,8 @@ class Update:
         self.guard.load_state(state)
         self.discarded = int(state["discarded"])
         self._calls = self._calls_read = 0
+        if self._recorded is not None:
+            self._recorded.forget()
 
 
 def _divergence(row: list[float]) -> DivergenceError:

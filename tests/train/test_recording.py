@@ -1,0 +1,201 @@
+"""Steps recorded and repeated: which batches are, that they come to the same, and what happens where it cannot be done.
+
+On the CPU "recording" notes the work and "repeating" does it again on what lies at the same addresses, as a CUDA graph does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from multiface import losses
+from multiface.capture import FrameKey
+from multiface.data import Batch
+from multiface.models import build_model
+from multiface.train import precision, update
+from multiface.train.guard import BatchGuard
+from multiface.train.optimisation import Optimisation
+from multiface.train.recording import OFTEN, WARM_UP, RecordedWork, StaticBatch
+from multiface.train.step import Step
+from multiface.train.update import Update
+from small_step import small_normalisation, small_topology
+
+
+def make_batch(views: int = 4, frames: int = 2, *, textures: bool = True) -> Batch:
+    def integers(*shape: int) -> torch.Tensor:
+        return torch.randint(1, 256, shape, dtype=torch.uint8)
+
+    return Batch(
+        keys=tuple(FrameKey("S", str(number)) for number in range(frames)),
+        cameras=("a",) * views,
+        frame_of_view=torch.arange(views) % frames,
+        average=integers(frames, 8, 8, 3),
+        vertices=torch.randn(frames, 5, 3),
+        head_pose=torch.randn(frames, 3, 4),
+        texture=integers(views, 8, 8, 3) if textures else None,
+        photo=None,
+        camera_index=torch.zeros(views, dtype=torch.long),
+        view=torch.randn(views, 3),
+        projection=torch.randn(views, 3, 4),
+    )
+
+
+def digest(batch: Batch, noise: torch.Tensor) -> float:
+    """A number that every tensor of the batch enters."""
+    frames = batch.average.float().sum((1, 2, 3)) + batch.vertices.sum((1, 2)) + batch.head_pose.sum((1, 2))
+    views = batch.view.sum(1) + batch.projection.sum((1, 2)) + batch.camera_index + noise.sum(1)
+    texture = 0.0 if batch.texture is None else batch.texture.float().sum((1, 2, 3))
+    return float((frames[batch.frame_of_view] + views + texture).sum())
+
+
+class Work:
+    """Counts how each batch was done."""
+
+    def __init__(self) -> None:
+        self.how: list[str] = []
+
+    def compiled(self, batch, noise) -> float:
+        self.how.append("compiled")
+        return digest(batch, noise)
+
+    def plain(self, batch, noise) -> float:
+        self.how.append("plain")
+        return digest(batch, noise)
+
+    def record(self, work):
+        def repeat():
+            value = work()
+            self.how[-1] = "repeated"
+            return value
+
+        return repeat
+
+
+def run(work: RecordedWork, batch: Batch) -> None:
+    noise = torch.randn(len(batch.view), 3)
+    assert work(batch, noise) == pytest.approx(digest(batch, noise), rel=1e-6)
+
+
+def test_the_first_shape_is_recorded_after_warming_up() -> None:
+    work = Work()
+    recorded = RecordedWork(work.compiled, work.plain, work.record)
+    for _ in range(WARM_UP + 3):
+        run(recorded, make_batch())
+    assert work.how == ["compiled"] * WARM_UP + ["repeated"] * 3
+
+
+def test_rare_shapes_are_done_plainly_and_frequent_ones_recorded_as_well() -> None:
+    work = Work()
+    recorded = RecordedWork(work.compiled, work.plain, work.record, warm_up=1)
+    run(recorded, make_batch())
+    for _ in range(OFTEN + 3):
+        run(recorded, make_batch(3))
+    run(recorded, make_batch())
+    run(recorded, make_batch(1, 1))
+    assert work.how == ["compiled"] + ["plain"] * OFTEN + ["compiled", "repeated", "repeated"] + ["repeated", "plain"]
+
+
+def test_a_batch_of_fewer_frames_fits_and_one_of_more_does_not() -> None:
+    static = StaticBatch(make_batch(4, 3), torch.zeros(4, 3))
+    assert static.fits(make_batch(4, 3)) and static.fits(make_batch(4, 1))
+    assert not static.fits(make_batch(4, 4)) and not static.fits(make_batch(3, 3))
+    assert not static.fits(make_batch(4, 3, textures=False))
+    work = Work()
+    recorded = RecordedWork(work.compiled, work.plain, work.record, warm_up=0)
+    for frames in (3, 1, 2, 3):
+        run(recorded, make_batch(4, frames))
+    assert work.how == ["repeated"] * 4
+
+
+def test_what_cannot_be_recorded_goes_on_without() -> None:
+    def refuse(work):
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    work = Work()
+    recorded = RecordedWork(work.compiled, work.plain, refuse, warm_up=1)
+    run(recorded, make_batch())
+    with pytest.warns(RuntimeWarning, match="not recorded as a CUDA graph: operation not permitted when stream is capturing$"):
+        run(recorded, make_batch())
+    run(recorded, make_batch())
+    assert work.how == ["compiled"] * 3
+
+
+def make_update(data_step, **more) -> Update:
+    return Update(data_step, Optimisation(data_step.model, 1e-3), losses.LossWeights(), BatchGuard(50.0), **more)
+
+
+def make_step():
+    torch.manual_seed(0)
+    model = build_model("non", tex_size=256, mesh_inp_size=15, nlatent=3, n_cams=2)
+    return Step(model, small_normalisation(), small_topology(), torch.zeros(1, dtype=torch.long))
+
+
+def large(batch: Batch) -> Batch:
+    """With textures of the size of the network."""
+    frames, views = len(batch.keys), len(batch.view)
+    average, texture = (torch.randint(1, 256, (n, 256, 256, 3), dtype=torch.uint8) for n in (frames, views))
+    return replace(batch, average=average, texture=texture)
+
+
+def test_recorded_updates_learn_what_plain_ones_learn(monkeypatch) -> None:
+    monkeypatch.setattr(update, "obstacle_to_compiling", lambda device: None)
+    monkeypatch.setattr(update, "compile_for_one_shape", lambda function: function)
+    monkeypatch.setattr(update, "RecordedWork", lambda work, plain: RecordedWork(work, plain, lambda work: work, warm_up=1))
+    batches = [large(make_batch(views, frames)) for views, frames in ((2, 2), (2, 2), (2, 1), (1, 1), (2, 2))]
+    weights = []
+    for compiled in (False, True):
+        each = make_update(make_step(), compiled=compiled)
+        torch.manual_seed(4)
+        values = [float(each(batch)["total"]) for batch in batches]
+        assert [outcome.values["total"] for outcome in each.read().outcomes] == values
+        weights.append(each.step.model.state_dict())
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-5, atol=1e-7, msg=name)
+
+
+def test_where_compiling_fails_training_goes_on_and_says_why(monkeypatch) -> None:
+    def fail(*arguments):
+        raise AttributeError("the compiler is broken\nin detail")
+
+    monkeypatch.setattr(update, "obstacle_to_compiling", lambda device: None)
+    monkeypatch.setattr(update, "compile_for_one_shape", lambda function: fail)
+    monkeypatch.setattr(update, "RecordedWork", lambda work, plain: RecordedWork(work, plain, lambda work: work))
+    each = make_update(make_step(), compiled=True)
+    with pytest.warns(RuntimeWarning, match="not compiled: the compiler is broken$"):
+        assert each(large(make_batch()))["accepted"]
+    assert each(large(make_batch()))["accepted"]
+
+
+def test_on_a_cpu_nothing_is_compiled_and_nobody_is_told_who_did_not_ask() -> None:
+    with pytest.warns(RuntimeWarning, match="only networks on GPUs"):
+        make_update(make_step(), compiled=True)
+
+
+def test_precision_is_chosen_by_device() -> None:
+    cpu = torch.device("cpu")
+    assert not precision.use_bf16("auto", cpu) and not precision.use_bf16("fp32", cpu)
+    assert precision.use_bf16("bf16", cpu)
+
+
+def test_bfloat16_keeps_single_precision_where_it_matters() -> None:
+    step, batch = make_step(), large(make_batch())
+    noise = torch.randn(4, 3)
+    exact = step.training_terms(batch, screen=False, noise=noise)
+    with precision.mixed_precision(True, torch.device("cpu")):
+        near = step.training_terms(batch, screen=False, noise=noise)
+        out = step.model.decode(noise, batch.view)
+    assert out.vertices.dtype == out.texture.dtype == torch.float32
+    for name, value in exact.items():
+        assert near[name].dtype == torch.float32
+        torch.testing.assert_close(near[name], value, rtol=5e-3, atol=1e-6)
+    assert out.texture.unique().numel() > 2000  # not rounded to the 256 values of an octave
+
+
+def test_the_missing_compiler_is_named(monkeypatch) -> None:
+    monkeypatch.setattr(precision, "find_spec", lambda name: None)
+    assert "Triton" in str(precision.obstacle_to_compiling(torch.device("cuda")))
+    monkeypatch.setattr(precision, "find_spec", lambda name: name)
+    monkeypatch.setattr(precision.shutil, "which", lambda name: None)
+    assert "C compiler" in str(precision.obstacle_to_compiling(torch.device("cuda")))
