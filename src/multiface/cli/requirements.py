@@ -31,6 +31,7 @@ _PURPOSE = {
     "tensorboard": "training logs",
     "jinja2": "HTML pages",
     "av": "videos",
+    "httpx": "downloading",
 }
 
 

@@ -46,13 +46,13 @@ def load_model(path: str | Path, map_location: str | torch.device = "cpu") -> Fa
     and shapes of their tensors. ``model.info`` holds everything the file says. The model is in evaluation mode.
 
     Args:
-        path: The file.
+        path: The file, or ``"zoo:ENTITY/ARCH"`` for published weights, which are fetched if they are not in the cache.
         map_location: Device the model is put on.
 
     Raises:
         CheckpointError: no such file, or one that cannot be used; says what was expected and what was found.
     """
-    state, info = _read(Path(path))
+    state, info = _read(_file(path))
     model = FaceModel(info)
     model.load_state_dict(state)
     return model.to(map_location).eval()
@@ -64,7 +64,7 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: as :func:`load_model`.
     """
-    return _read(Path(path))[0]
+    return _read(_file(path))[0]
 
 
 def differences(info: ModelInfo, **expected: Any) -> list[str]:
@@ -121,6 +121,16 @@ def check_finite(state: Mapping[str, Tensor], path: str | Path) -> None:
                 found=f"{int((~finite).sum())} of {finite.numel()}",
                 remedy="The training that made it diverged; take an earlier checkpoint",
             )
+
+
+def _file(path: str | Path) -> Path:
+    """``path``, or the file in the cache that a name of published weights stands for."""
+    name = str(path).replace("\\", "/")
+    if not name.startswith("zoo:"):
+        return Path(path)
+    from multiface.release.zoo import resolve
+
+    return resolve(name)
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], ModelInfo]:
