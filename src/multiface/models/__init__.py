@@ -3,6 +3,7 @@
 from multiface.models.architecture import ARCHITECTURES, TEXTURE_SIZES
 from multiface.models.build import build_model
 from multiface.models.checkpoint import check_matches, load_model, load_state, save_model
+from multiface.models.fast_decoder import FastDecoder, fast_decoder
 from multiface.models.info import ModelInfo
 from multiface.models.model import FaceModel, kl_divergence
 from multiface.models.output import Decoded, Output
@@ -13,10 +14,12 @@ __all__ = [
     "TEXTURE_SIZES",
     "Decoded",
     "FaceModel",
+    "FastDecoder",
     "ModelInfo",
     "Output",
     "build_model",
     "check_matches",
+    "fast_decoder",
     "kl_divergence",
     "load_model",
     "load_state",

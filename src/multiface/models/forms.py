@@ -52,9 +52,12 @@ def transposed_by_windows(x: Tensor, kernel: Tensor) -> Tensor:
     Returns:
         (B, out, 2S, 2S), a view of a channels-last tensor with a border of one more texel.
     """
-    n_out = kernel.shape[1]
-    windows = F.conv2d(_channels_last(x), _channels_last(pad_dimension(window_kernel(kernel), 0)), padding=1)
-    return lay_out_windows(windows, n_out)
+    return convolve_windows(x, pad_dimension(window_kernel(kernel), 0), kernel.shape[1])
+
+
+def convolve_windows(x: Tensor, kernel: Tensor, n_out: int) -> Tensor:
+    """As :func:`transposed_by_windows`, with the kernel already as :func:`window_kernel` gives it, padded or not."""
+    return lay_out_windows(F.conv2d(_channels_last(x), _channels_last(kernel), padding=1), n_out)
 
 
 def window_kernel(kernel: Tensor) -> Tensor:

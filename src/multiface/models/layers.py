@@ -7,6 +7,8 @@ the scale of ``weight`` does not matter and gradients flow through the norm.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,7 +30,20 @@ def gain_over_norm(weight: Tensor, g: Tensor) -> Tensor:
     return g / frobenius_norm(weight)
 
 
-class NormalisedLinear(nn.Module):
+class WeightNormalised(nn.Module):
+    """What all of these layers share.
+
+    Attributes:
+        ready: What :meth:`prepare` made of the weights, which then no longer follow the parameters; None while training.
+    """
+
+    ready: Tensor | None = None
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        """Work out once what depends on the weights alone, for running the layer many times; ``dtype`` is that of kernels."""
+
+
+class NormalisedLinear(WeightNormalised):
     """``y = W_eff x + bias`` with weight (out, in)."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
@@ -40,12 +55,17 @@ class NormalisedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in) -> (B, out), in the type of the parameters under autocast too: codes and vertices need its precision."""
         with torch.autocast(x.device.type, enabled=False):
+            if self.ready is not None:
+                return F.linear(x.to(self.ready.dtype), self.ready, self.bias)
             product = F.linear(x.to(self.weight.dtype), self.weight)
             # The gain is applied to the B outputs: cheaper than writing out the scaled matrix, which has far more entries.
             return torch.addcmul(self.bias, product, gain_over_norm(self.weight, self.g))
 
+    def prepare(self, dtype: torch.dtype) -> None:
+        self.ready = (self.weight * gain_over_norm(self.weight, self.g)[:, None]).detach()
 
-class NormalisedConv(nn.Module):
+
+class NormalisedConv(WeightNormalised):
     """Convolution with zero padding, weight (out, in, k, k); k = 4 halves the resolution, k = 3 keeps it."""
 
     def __init__(self, n_in: int, n_out: int, kernel: int) -> None:
@@ -60,10 +80,14 @@ class NormalisedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, S, S) -> (B, out, S/stride, S/stride)."""
-        return forms.convolve(x, self.effective_weight(), self.bias, self.stride)
+        kernel = self.effective_weight() if self.ready is None else self.ready
+        return forms.convolve(x, kernel, self.bias, self.stride)
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        self.ready = self.effective_weight().detach().to(dtype)
 
 
-class TransposedConv(nn.Module):
+class TransposedConv(WeightNormalised):
     """Transposed convolution 4x4, stride 2, padding 1, weight (in, out, 4, 4): doubles the resolution."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
@@ -77,7 +101,10 @@ class TransposedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, S, S) -> (B, out, 2S, 2S), without the bias."""
-        return forms.convolve_transposed(x, self.effective_weight())
+        return upsample(x, self.effective_weight, self.ready, len(self.g))
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        self.ready = prepared_upsampling(self.effective_weight(), dtype)
 
 
 class NearestConv(NormalisedConv):
@@ -88,11 +115,17 @@ class NearestConv(NormalisedConv):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, S, S) -> (B, out, 2S, 2S), without the bias."""
+        return upsample(x, self._kernel, self.ready, len(self.g))
+
+    def _kernel(self) -> Tensor:
         # The two steps together are one transposed convolution, with less than half the multiplications.
-        return forms.convolve_transposed(x, repeat_then_convolve(self.effective_weight()))
+        return repeat_then_convolve(self.effective_weight())
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        self.ready = prepared_upsampling(self._kernel(), dtype)
 
 
-class UpsamplingUnit(nn.Module):
+class UpsamplingUnit(WeightNormalised):
     """Doubles the resolution and adds two biases: one per channel (of ``deconv``) and ``bias``, by default one per texel.
 
     Args:
@@ -113,11 +146,14 @@ class UpsamplingUnit(nn.Module):
         """(B, in, S/2, S/2) -> (B, out, S, S); ``exact`` adds in the type of the parameters under autocast too."""
         y = self.deconv(x)
         # Both biases are summed before they meet the batch: one pass over the large tensor, forward and backward.
-        bias = self.bias + self.deconv.bias[:, None, None]
+        bias = self.bias + self.deconv.bias[:, None, None] if self.ready is None else self.ready
         if exact:
-            y = y.to(bias.dtype)
+            y = y.to(self.bias.dtype)
         shared = share_over_batch(bias.to(y.dtype), y)
         return y + shared if forms.on_gpu(x) else y.add_(shared)  # there, y may be part of a larger tensor
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        self.ready = (self.bias + self.deconv.bias[:, None, None]).detach()
 
 
 class DownBlock(nn.Module):
@@ -166,6 +202,24 @@ class UpBlock(nn.Module):
         x = add_residual(leaky_relu_(self.conv1(x)), self.res1)
         x = self.conv2(x, exact=self.last)
         return add_residual(x if self.last else leaky_relu_(x), self.res2, activate=not self.last)
+
+
+def upsample(x: Tensor, kernel: Callable[[], Tensor], ready: Tensor | None, n_out: int) -> Tensor:
+    """Transposed convolution with ``kernel()`` (in, out, 4, 4), or with what :func:`prepared_upsampling` made of it."""
+    if ready is None:
+        return forms.convolve_transposed(x, kernel())
+    if forms.on_gpu(x):
+        return forms.convolve_windows(x, ready, n_out)
+    return F.conv_transpose2d(x, ready, stride=2, padding=1)
+
+
+def prepared_upsampling(kernel: Tensor, dtype: torch.dtype) -> Tensor:
+    """``kernel`` (in, out, 4, 4) in the form that the device uses."""
+    kernel = kernel.detach().to(dtype)
+    if not forms.on_gpu(kernel):
+        return kernel
+    windows = forms.pad_dimension(forms.window_kernel(kernel), 0)
+    return windows.contiguous(memory_format=torch.channels_last)
 
 
 def add_residual(x: Tensor, convolution: NormalisedConv | None, *, activate: bool = True) -> Tensor:
