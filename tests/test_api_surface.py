@@ -16,8 +16,8 @@ PUBLIC = {
         "rotation_error", "texel_centres", "to_head", "to_world", "view_direction",
     },
     "multiface.models": {
-        "ARCHITECTURES", "TEXTURE_SIZES", "Decoded", "FaceModel", "FastDecoder", "ModelInfo", "Output", "build_model", "check_matches",
-        "fast_decoder", "kl_divergence", "load_model", "load_state", "save_model", "save_published",
+        "ARCHITECTURES", "TEXTURE_SIZES", "Decoded", "FaceModel", "FastDecoder", "ModelInfo", "Output", "build_model",
+        "check_matches", "fast_decoder", "kl_divergence", "load_model", "load_state", "save_model", "save_published",
     },
 }  # fmt: skip
 
