@@ -52,10 +52,15 @@ def _model_name(run: TestRun) -> str:
 
 def _summary(run: TestRun, result: Measurement) -> str:
     index = run.test_set.index
-    return (
-        f"{result.samples} samples: {result.frames} frames of {len({key.segment for key in index.frames})} segments, seen by "
-        f"{len(index.cameras)} cameras of {run.data.capture.name}. Protocol: {run.label}."
-    )
+    segments = _count(len({key.segment for key in index.frames}), "segment")
+    cameras = _count(len(index.cameras), "camera")
+    frames = _count(result.frames, "frame")
+    seen = f"{result.samples} samples: {frames} of {segments}, seen by {cameras} of {run.data.capture.name}"
+    return f"{seen}. Protocol: {run.label}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:
