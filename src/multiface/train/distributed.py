@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -108,7 +109,7 @@ class ProcessGroup(Group):
         if not failed:
             return
         rank, error = failed[0]
-        self.watch.told()  # what follows is an orderly end and no failure of its own
+        self.watch.told(str(error))  # what follows is an orderly end and no failure of its own
         if not self.is_first:
             raise SystemExit(error.exit_status)
         if len(failed) < self.world_size and rank > 0:
@@ -169,6 +170,8 @@ def join(launch: Launch, device: torch.device, timeout: float = TIMEOUT) -> Proc
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
+        # Processes may record their graphs after different updates; registering buffers then would wait for the others.
+        os.environ.setdefault("NCCL_GRAPH_REGISTER", "0")
     dist.init_process_group(
         backend,
         store=dist.PrefixStore("group", store),

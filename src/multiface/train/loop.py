@@ -15,7 +15,7 @@ import torch
 from multiface import losses
 from multiface.capture import FrameKey
 from multiface.core.errors import CaptureError, DivergenceError
-from multiface.data import Batch, BatchLoader, Share, Skipped
+from multiface.data import Batch, BatchLoader, Share
 from multiface.models import ModelInfo
 from multiface.train.checkpoints import Checkpoints
 from multiface.train.config import TrainConfig
@@ -28,6 +28,7 @@ from multiface.train.noise import SharedNoise
 from multiface.train.observer import Observer
 from multiface.train.optimisation import Optimisation
 from multiface.train.precision import use_bf16
+from multiface.train.result import TrainResult
 from multiface.train.run_folder import RunFolder
 from multiface.train.state import Position, random_state, set_random_state
 from multiface.train.step import Step
@@ -38,31 +39,6 @@ WINDOW = 20
 """Updates that the reported training losses are averaged over, as published."""
 CURVE_EVERY = 10
 """Updates between two entries of the loss record."""
-
-
-@dataclass
-class TrainResult:
-    """Outcome of a run.
-
-    Attributes:
-        iterations: Updates done in all, earlier parts of a resumed run included.
-        images_per_second: Over this process's part of the run, validation left out.
-        train: Means over the last :data:`WINDOW` updates (normalised).
-        validation: The last validation's means, empty if there was none.
-        best: Smallest validation value of each term.
-        interrupted: Whether a Ctrl-C or SIGTERM ended it early.
-        discarded: Batches discarded for a jump of the loss.
-        skipped: Broken training files that were left out, on whatever process.
-    """
-
-    iterations: int
-    images_per_second: float
-    train: dict[str, float]
-    validation: dict[str, float]
-    best: dict[str, float]
-    interrupted: bool
-    discarded: int
-    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass
@@ -204,17 +180,17 @@ class Trainer:
         """Shares of batches, epoch after epoch, from where the position says; the schedule acts after each whole epoch."""
         while self.position.epoch < self.config.epochs and not self._finished():
             self.train_loader.set_epoch(self.position.epoch, start=self.position.batches)
-            something = False
+            counts: list[int] = []
             with closing(self.train_loader.shares()) as shares:
                 self.group.watch.progress(f"waiting for its data before update {self.position.iteration}")
                 for share in shares:
-                    something |= share.batch is not None
+                    counts.append(0 if share.batch is None else len(share.batch))
                     # Counted before it is used: an interrupt leaves this generator suspended at the yield.
                     self.position.batches += 1
                     yield share
                     self.group.watch.progress(f"waiting for its data after {self.position.iteration} updates")
-            if self.group.world_size > 1 and not self.group.any(something):
-                raise CaptureError("not one sample of the epoch could be read", where=self.train_loader.capture.path)
+            if self.group.world_size > 1 and counts and not self.group.any(sum(counts) > 0):
+                self.group.together(self._refuse_broken)
             self.optimisation.end_epoch()
             self.position.epoch += 1
             self.position.batches = 0
@@ -319,6 +295,11 @@ class Trainer:
         if k % CURVE_EVERY == 0:
             log.add("train", k, values)
         self.observer.updated(self.position, values, self.images_per_second)
+
+    def _refuse_broken(self) -> None:
+        path = self.train_loader.capture.path
+        remedy = f"Look for broken files with: multiface inspect {path}"
+        raise CaptureError("not one sample of the epoch could be read", where=path, remedy=remedy)
 
     def _diverged(self, error: DivergenceError, where: str) -> None:
         """Raise ``error`` with all that is known; every process is here, since all judge the same values."""

@@ -54,7 +54,7 @@ class RunFolder:
             raise ArgumentError(
                 "the result folder already holds a run",
                 where=self.path,
-                found=", ".join(file.name for file in old),
+                found=", ".join(dict.fromkeys(str(file.relative_to(self.path).parts[0]) for file in old)),
                 remedy=f"Go on with it (--resume {self.path}), choose another --result_path, or start afresh with --overwrite",
             )
         for file in (*old, self.result, *self.path.glob("events.out.tfevents.*")):

@@ -34,8 +34,8 @@ class NoWatch:
     def alive(self, what: str) -> None:
         """This process goes on with something that takes others more or fewer steps."""
 
-    def told(self) -> None:
-        """All processes know already that and why the job ends."""
+    def told(self, text: str) -> None:
+        """All processes know already that the job ends, and why."""
 
     def failed(self, error: BaseException) -> None:
         """This process ends with ``error``."""
@@ -85,9 +85,10 @@ class Watch(NoWatch):
         self._what = what
         self._since = time.monotonic()
 
-    def told(self) -> None:
-        """All processes know already that and why the job ends."""
+    def told(self, text: str) -> None:
+        """All processes know already that the job ends, and why."""
         self._told = True
+        tell_launcher(text)
 
     def failed(self, error: BaseException) -> None:
         """This process ends with ``error``. Returns when it is the one to say so.
@@ -124,7 +125,7 @@ class Watch(NoWatch):
         except RuntimeError:  # the store went with the process that kept it
             return True
         if first == mine:
-            _tell_launcher(text)
+            tell_launcher(text)
         return first == mine
 
     def _failure(self) -> str | None:
@@ -199,7 +200,7 @@ def _is_broken_connection(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
 
 
-def _tell_launcher(text: str) -> None:
+def tell_launcher(text: str) -> None:
     """Leave the reason where torchrun looks for it, so that its summary gives it."""
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if not path:
