@@ -25,10 +25,10 @@ class Target:
     backend: str
     device: str
 
-    def render(self, scene: Scene, interpolation="perspective") -> Rendering:
+    def render(self, scene: Scene, interpolation="perspective", **options) -> Rendering:
         """Gradients flow back to the tensors of the scene."""
         vertices, projection, texture = (t.to(self.device) for t in (scene.vertices, scene.projection, scene.texture))
-        result = render_mesh(vertices, projection, scene.topology, texture, scene.size, interpolation, self.backend)
+        result = render_mesh(vertices, projection, scene.topology, texture, scene.size, interpolation, self.backend, **options)
         return Rendering(*(t.cpu() for t in result))
 
     def rasterize(self, scene: Scene, interpolation="perspective"):

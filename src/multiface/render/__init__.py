@@ -19,7 +19,7 @@ Definitions, the same for every backend:
   ``uv = ((c + 0.5) / w, (r + 0.5) / h)``, row 0 at v = 0.
 * **Background.** Image and depth are 0, triangle is -1.
 * **Gradients** of image and depth with respect to vertices, projection and texture are those at fixed visibility: there is
-  none from silhouettes.
+  none from silhouettes, unless asked for (:mod:`multiface.render.silhouettes`).
 """
 
 from __future__ import annotations

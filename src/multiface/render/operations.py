@@ -9,6 +9,7 @@ import torch
 
 from multiface.core.errors import ArgumentError
 from multiface.geometry import Topology
+from multiface.render.adjacency import twins_on
 from multiface.render.backends import find_backend
 from multiface.render.checks import (
     check_faces,
@@ -19,8 +20,10 @@ from multiface.render.checks import (
     common_batch,
 )
 from multiface.render.layout import layout_on
+from multiface.render.reference.silhouettes import silhouette_gradients as silhouettes_by_reference
 from multiface.render.results import Raster, Rendering
 from multiface.render.screen import pixel_centres
+from multiface.render.silhouettes import attach_silhouettes
 
 Interpolation = Literal["perspective", "affine"]
 
@@ -33,6 +36,8 @@ def render_mesh(
     size: tuple[int, int],
     interpolation: Interpolation = "perspective",
     backend: str | None = None,
+    *,
+    silhouette_gradients: bool = False,
 ) -> Rendering:
     """Picture of a textured mesh, differentiable in ``vertices``, ``projection`` and ``texture``.
 
@@ -46,6 +51,9 @@ def render_mesh(
         size: (height, width) of the picture in pixels.
         interpolation: ``"perspective"``, or ``"affine"`` as in the published system.
         backend: None for the best one on the device, or a name from :func:`multiface.render.backend_names`.
+        silhouette_gradients: Whether the gradient of the picture also reaches vertices and projection by way of silhouettes,
+            occlusions and intersections (:mod:`multiface.render.silhouettes`). The picture is the same; depth has none of
+            this. With a texture of ones, (1, 1, 1, 1), the picture is the coverage: that makes a loss on silhouettes.
 
     Returns:
         The picture, the triangle each pixel shows, and its depth.
@@ -61,7 +69,12 @@ def render_mesh(
     chosen = find_backend(backend, vertices.device)
     vertices, projection = vertices.expand(batch, -1, -1), projection.expand(batch, -1, -1)
     texture = texture if chosen.takes_strides else texture.contiguous()
-    return chosen.render(vertices.contiguous(), projection.contiguous(), layout, texture, size, perspective)
+    vertices, projection = vertices.contiguous(), projection.contiguous()
+    drawn = chosen.render(vertices, projection, layout, texture, size, perspective)
+    if silhouette_gradients and torch.is_grad_enabled() and (vertices.requires_grad or projection.requires_grad):
+        twins, differentiate = twins_on(topology, vertices.device), chosen.silhouette_gradients or silhouettes_by_reference
+        return attach_silhouettes(drawn, vertices, projection, layout.faces, twins, perspective, differentiate)
+    return drawn
 
 
 def rasterize(

@@ -14,4 +14,13 @@ FLATTEST = 1e-12
 Well above the rounding of float64, so that the sign of the area of every triangle that is drawn is certain.
 """
 
+LONGEST_WALK = 64
+"""Triangles between the centres of two neighbouring pixels that silhouette gradients look at; beyond, there is no gradient."""
+
+SAME_PLACE = 1e-6
+"""Borders that are no farther apart than this, in pixels and as a fraction of their depth, are a seam and not a silhouette."""
+
+PARALLEL = 1e-6
+"""Planes whose relative depths diverge by no more than this per pixel have no line of intersection."""
+
 INTERPOLATIONS = ("perspective", "affine")

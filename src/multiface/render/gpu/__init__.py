@@ -6,6 +6,7 @@ import os
 
 from multiface.render.backends import Backend
 from multiface.render.gpu.bindings import rasterize, render, screen_loss
+from multiface.render.gpu.silhouettes import silhouette_gradients
 
 # Triton's interpreter, for tests without a device, runs the same kernels on the CPU.
 _INTERPRETED = os.environ.get("TRITON_INTERPRET", "0") == "1"
@@ -17,4 +18,5 @@ BACKEND = Backend(
     render=render,
     screen_loss=screen_loss,
     takes_strides=True,
+    silhouette_gradients=silhouette_gradients,
 )

@@ -4,5 +4,8 @@ from __future__ import annotations
 
 from multiface.render.backends import Backend
 from multiface.render.reference.shading import rasterize, render
+from multiface.render.reference.silhouettes import silhouette_gradients
 
-BACKEND = Backend(name="reference", device_types=(), rasterize=rasterize, render=render)
+BACKEND = Backend(
+    name="reference", device_types=(), rasterize=rasterize, render=render, silhouette_gradients=silhouette_gradients
+)
