@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import ExitStack
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browser import Browser, find_browser
 from multiface.core.errors import ArgumentError, CaptureError, StorageError
 from multiface.show import page as page_module
 from multiface.show.page import Page
@@ -219,3 +221,64 @@ def test_light_and_dark_follow_the_reader(browse, video):
     papers = [browse(full_page(video).html(), 800, f"--blink-settings=preferredColorScheme={k}")[0]["paper"] for k in (0, 1)]
     dark, light = (sum(map(int, re.findall(r"\d+", paper)[:3])) for paper in papers)
     assert dark < 120 and light > 600
+
+
+@pytest.fixture
+def slider(tmp_path):
+    """A page with one comparison, open in a browser as a phone or a desktop."""
+    if find_browser() is None:
+        pytest.skip("no browser here to look at the page with")
+    path = Page("t", "s").compare(picture(1), picture(2), ("photo", "model"), "a caption").write(tmp_path / "page.html")
+    with ExitStack() as stack:
+
+        def start(*, phone: bool) -> Browser:
+            browser = stack.enter_context(Browser(tmp_path, width=390 if phone else 1280, phone=phone))
+            browser.open(path)
+            browser.run("document.querySelector('.slide').scrollIntoView({block: 'center', behavior: 'instant'})")
+            return browser
+
+        yield start
+
+
+BOX = "(({left, top, width, height}) => [left, top, width, height])(document.querySelector('.slide').getBoundingClientRect())"
+BOUNDARY = "parseFloat(getComputedStyle(document.querySelector('.slide')).getPropertyValue('--at'))"
+
+
+def inside(browser: Browser, x: float, y: float = 0.5) -> tuple[float, float]:
+    """A place of the comparison, 0..1 each way, in pixels of the window."""
+    left, top, width, height = browser.run(BOX)
+    return left + x * width, top + y * height
+
+
+def test_the_boundary_follows_the_mouse(slider):
+    browser = slider(phone=False)
+    browser.drag(inside(browser, 0.5), inside(browser, 0.25))
+    assert browser.run(BOUNDARY) == pytest.approx(25, abs=2)
+    browser.drag(inside(browser, 0.8), inside(browser, 0.9))
+    assert browser.run(BOUNDARY) == pytest.approx(90, abs=2)
+    assert browser.run("document.querySelector('.handle').getBoundingClientRect().left") == pytest.approx(
+        inside(browser, 0.9)[0], abs=12
+    )
+    assert browser.errors == []
+
+
+def test_the_boundary_follows_a_finger_and_the_page_still_scrolls(slider):
+    browser = slider(phone=True)
+    browser.swipe(inside(browser, 0.5), inside(browser, 0.2))
+    assert browser.run(BOUNDARY) == pytest.approx(20, abs=4)
+    assert browser.run("getComputedStyle(document.querySelector('.slide input')).touchAction") == "pan-y"
+
+
+def test_the_boundary_follows_the_keyboard(slider):
+    browser = slider(phone=False)
+    for _ in range(30):  # until the comparison has the focus, as somebody without a mouse would get there
+        browser.press("Tab", 9)
+        if browser.run("document.activeElement.type") == "range":
+            break
+    assert browser.run("document.activeElement.type") == "range"
+    before = browser.run(BOUNDARY)
+    browser.press("ArrowRight", 39)
+    browser.press("ArrowRight", 39)
+    assert browser.run(BOUNDARY) == pytest.approx((before if before is not None else 50) + 4)
+    browser.press("Home", 36)
+    assert browser.run(BOUNDARY) == 0

@@ -16,7 +16,7 @@ DESCRIPTION = (
 
 def main(argv: list[str]) -> int:
     config = parse(ShowConfig, argv, command="show", description=DESCRIPTION, first="capture")
-    from multiface.show.frame_report import show_frame, verdict
+    from multiface.show.frame_report import show_frame
 
     out = console()
     with out.status("looking") as status:
@@ -25,9 +25,10 @@ def main(argv: list[str]) -> int:
     for note in report.notes:
         out.print(f"note: {note}", soft_wrap=True, markup=False)
     if math.isfinite(report.error_mm):
-        out.print(
-            f"reprojection error {report.error_mm:.2f} mm on the face, median: {verdict(report.error_mm)}", soft_wrap=True
-        )
+        out.print(f"reprojection error {report.error_mm:.2f} mm on the face, median of the cameras", soft_wrap=True)
+    if report.verdict != "unknown":
+        misfits = f": {', '.join(report.misfits)}" if report.misfits else ""
+        out.print(f"calibration: {report.verdict}{misfits}", soft_wrap=True)
     out.print(f"page: {report.page}", soft_wrap=True, markup=False)
     if config.json:
         emit_json(report.to_json())

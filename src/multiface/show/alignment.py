@@ -23,6 +23,10 @@ DARK = 20
 """A pixel whose largest channel is above this (linear, of 255) is foreground, where the background is dark."""
 
 FEWEST_POINTS = 12
+
+GOOD_MM, USABLE_MM = 1.0, 3.0
+"""Reprojection error on the face up to which a calibration is called good, and usable."""
+
 _CORNERS = 1500
 _RETURN = 0.5  # pixels by which a point may miss itself on the way back
 _WINDOW = 0.016  # side of the tracking window as a part of the picture's longer side
@@ -41,6 +45,7 @@ class Alignment:
         shift_px: Median shift (right, down) of all points, pixels.
         silhouette_iou: Overlap of the rendered mask with the photo's foreground (both divided by their union); None where the
             background is not dark enough to tell it from the person. Hair, clothes and supports count against it.
+        compared: Whether there was an average texture to compare with.
     """
 
     psnr: float
@@ -50,10 +55,23 @@ class Alignment:
     error_mm: float
     shift_px: tuple[float, float]
     silhouette_iou: float | None
+    compared: bool = True
+
+    @property
+    def verdict(self) -> str:
+        """In a word: good, usable, wrong (also when the face is not found where the calibration says), or unknown."""
+        return verdict(self.error_mm) if np.isfinite(self.error_mm) or not self.compared else "wrong"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        return asdict(self)
+        return {**asdict(self), "verdict": self.verdict}
+
+
+def verdict(error_mm: float) -> str:
+    """What an error on the face means; unknown for NaN."""
+    if not np.isfinite(error_mm):
+        return "unknown"
+    return "good" if error_mm <= GOOD_MM else "usable" if error_mm <= USABLE_MM else "wrong"
 
 
 def measure_alignment(photo: np.ndarray, rendering: np.ndarray | None, view: MeshView) -> Alignment:
@@ -67,7 +85,7 @@ def measure_alignment(photo: np.ndarray, rendering: np.ndarray | None, view: Mes
     iou = silhouette_iou(photo, view.covered)
     nan = float("nan")
     if rendering is None:
-        return Alignment(nan, 0, 0, nan, nan, (nan, nan), iou)
+        return Alignment(nan, 0, 0, nan, nan, (nan, nan), iou, compared=False)
     painted = view.covered & (rendering > 0).any(-1)
     psnr = masked_psnr(_planes(rendering), _planes(photo), torch.from_numpy(painted)[None]).item()
     points, moved, searched = track_points(rendering, photo, painted)

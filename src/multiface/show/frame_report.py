@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from multiface.capture import AVERAGE, Capture, FrameKey, write_image
 from multiface.core.errors import ArgumentError, CaptureError
 from multiface.core.files import make_folder
-from multiface.show.alignment import Alignment, measure_alignment
+from multiface.show.alignment import GOOD_MM, USABLE_MM, Alignment, measure_alignment
 from multiface.show.choices import check_cameras, choose_frame
 from multiface.show.config import ShowConfig
 from multiface.show.display import to_display
@@ -22,9 +23,6 @@ from multiface.show.panels import contact_sheet, fit_width
 from multiface.show.rig import draw_rig
 
 Progress = Callable[[str, int, int], None]
-
-GOOD_MM, USABLE_MM = 1.0, 3.0
-"""Reprojection error on the face up to which a calibration is called good, and usable."""
 
 MOST_IN_FULL = 8
 """Cameras that the page shows one by one; the others are in the table, the contact sheets and the PNG files."""
@@ -66,24 +64,29 @@ class FrameReport:
         values = [a.error_mm for a in self.cameras.values() if np.isfinite(a.error_mm)]
         return float(np.median(values)) if values else float("nan")
 
+    @property
+    def verdict(self) -> str:
+        """Of the capture: that of its worst camera."""
+        found = {alignment.verdict for alignment in self.cameras.values()}
+        return next(word for word in ("wrong", "usable", "good", "unknown") if word in found)
+
+    @property
+    def misfits(self) -> list[str]:
+        """Cameras whose photos do not fit."""
+        return [name for name, alignment in self.cameras.items() if alignment.verdict == "wrong"]
+
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "frame": str(self.key),
             "error_mm": self.error_mm,
-            "verdict": verdict(self.error_mm),
+            "verdict": self.verdict,
+            "misfits": self.misfits,
             "cameras": {name: alignment.to_json() for name, alignment in self.cameras.items()},
             "page": str(self.page),
             "files": [str(path) for path in self.files],
             "notes": self.notes,
         }
-
-
-def verdict(error_mm: float) -> str:
-    """The error in a word: good, usable, wrong, or unknown."""
-    if not np.isfinite(error_mm):
-        return "unknown"
-    return "good" if error_mm <= GOOD_MM else "usable" if error_mm <= USABLE_MM else "wrong"
 
 
 def show_frame(config: ShowConfig, progress: Progress | None = None) -> FrameReport:
@@ -172,8 +175,8 @@ def _page(
     report = FrameReport(key, {view.name: view.alignment for view in views}, Path(), [], [])
     best = views[len(views) // 2]
     page = Page(
-        f"{key.segment} {key.frame}",
-        f"One frame of {capture.name}: {len(views)} photos, the tracked mesh drawn on them, and how well they fit.",
+        f"Frame {key.frame}, {len(views)} cameras",
+        f"{key.segment} of {capture.name}: the photos, the tracked mesh drawn on them, and how well they fit.",
         facts=_facts(report),
         picture=best.wireframe,
     )
@@ -209,11 +212,11 @@ _NOTES = {
     "shift": "median shift of all points to the right and down, pixels",
     "points": "found again in the photo, of those looked for",
     "PSNR": "of photo and rendering inside the mask, linear camera values",
-    "silhouette": "overlap of mesh and person (intersection over union); hair and clothes count against it",
+    "IoU": "silhouette, overlap of mesh and person (intersection over union); hair and clothes count against it",
 }
 
 
-HEADER = ("camera", "error", "on the face", "shift", "points", "PSNR", "silhouette")
+HEADER = ("camera", "error", "on the face", "shift", "points", "PSNR", "IoU")
 
 
 def cells(a: Alignment) -> list[str]:
@@ -222,8 +225,8 @@ def cells(a: Alignment) -> list[str]:
     return [
         f"{a.error_px:.2f} px" if measured else "not found",
         f"{a.error_mm:.2f} mm" if measured else "-",
-        f"{a.shift_px[0]:+.1f}, {a.shift_px[1]:+.1f}" if measured else "-",
-        f"{a.points} of {a.searched}",
+        f"{a.shift_px[0]:+.1f} {a.shift_px[1]:+.1f}" if measured else "-",
+        f"{a.points}/{a.searched}",
         f"{a.psnr:.1f} dB" if np.isfinite(a.psnr) else "-",
         "-" if a.silhouette_iou is None else f"{a.silhouette_iou:.3f}",
     ]
@@ -233,7 +236,11 @@ def _facts(report: FrameReport) -> list[tuple[str, str]]:
     facts = [(str(len(report.cameras)), "cameras")]
     if np.isfinite(report.error_mm):
         facts.insert(0, (f"{report.error_mm:.2f} mm", "reprojection error on the face, median over the cameras"))
-        facts.insert(1, (verdict(report.error_mm), f"calibration (good up to {GOOD_MM:g} mm, usable up to {USABLE_MM:g} mm)"))
+    if report.verdict != "unknown":
+        worst = "all cameras" if not report.misfits else f"cameras {', '.join(report.misfits[:6])}"
+        facts.insert(
+            1, (report.verdict, f"{worst}; good is up to {GOOD_MM:g} mm in every camera, usable up to {USABLE_MM:g} mm")
+        )
     ious = [a.silhouette_iou for a in report.cameras.values() if a.silhouette_iou is not None]
     if ious:
         facts.append((f"{np.median(ious):.3f}", "silhouette overlap, median over the cameras"))
@@ -247,7 +254,8 @@ def _sheets(key: FrameKey, views: Sequence[CameraView]) -> dict[str, np.ndarray]
         "meshes": [v.wireframe for v in views],
         "normals": [v.normals for v in views],
     }
-    return {title: contact_sheet(each, names, heading=f"{key}   {title}") for title, each in pictures.items()}
+    columns = math.ceil(math.sqrt(1.9 * len(names)))  # photos stand upright, screens lie
+    return {title: contact_sheet(each, names, columns=columns, heading=f"{key}   {title}") for title, each in pictures.items()}
 
 
 def _overview(page: Page, sheets: dict[str, np.ndarray]) -> None:
@@ -273,7 +281,7 @@ def _textures(
         page.figure(_save(to_display(average), folder / "average.png", files), "average over the cameras", max_width=1024)
     if seen:
         pictures = [fit_width(to_display(capture.texture(key, name)), 320) for name in seen]
-        sheet = contact_sheet(pictures, seen, heading=f"{key}   textures")
+        sheet = contact_sheet(pictures, seen, columns=math.ceil(math.sqrt(1.6 * len(seen))), heading=f"{key}   textures")
         page.figure(_save(sheet, folder / "textures.png", files), "one for each camera", max_width=2000)
 
 

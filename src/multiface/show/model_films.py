@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from multiface.capture import FrameKey
-from multiface.core.errors import ArgumentError, CaptureError
+from multiface.core.errors import CaptureError
 from multiface.data import Sample
 from multiface.show.avatar import Avatar
 from multiface.show.cameras import Framing, Place, along, read_camera_path, stations_of_capture, turntable
@@ -72,12 +72,8 @@ def _path(scene: Scene, avatar: Avatar, framing: Framing) -> Walk:
     config = scene.config
     if config.camera_path is not None:
         stations = read_camera_path(config.camera_path, DISTANCE)
-    elif scene.data is not None:
-        stations = stations_of_capture(scene.capture, _first_frame(scene), framing, DISTANCE)
     else:
-        raise ArgumentError(
-            "there is no camera path", expected="--camera_path FILE, or a capture whose cameras are followed", found="neither"
-        )
+        stations = stations_of_capture(scene.capture, _first_frame(scene), framing, DISTANCE)
     return _with_expression(scene, avatar, along(stations, _length(scene)), "camera path")
 
 

@@ -112,6 +112,10 @@ def open_scene(config: VisualizeConfig) -> Scene:
             f"--show {' '.join(of_capture)} needs a capture to compare with",
             remedy="Name its folder as the first word, or show the model alone: --show turntable",
         )
+    if "path" in config.kinds and config.camera_path is None and config.data_dir is None:
+        raise ArgumentError(
+            "there is no camera path", expected="--camera_path FILE, or a capture whose cameras are followed", found="neither"
+        )
     device = choose_device(config.device)
     model = load_model(config.model_path)
     _check(model, config)

@@ -86,7 +86,7 @@ def write_page(path: Path, scene: Scene, films: Sequence[Film]) -> Path:
     if psnr:
         facts.insert(0, (f"{np.nanmean(psnr):.1f} dB", "PSNR inside the mask, mean over all frames"))
     hero = next((np.concatenate(film.example, axis=1) for film in compared if film.example), None)
-    page = Page(_title(scene), _summary(scene), facts=facts, picture=hero)
+    page = Page("A face model at work", _summary(scene), facts=facts, picture=hero)
     _examples(page, compared)
     _videos(page, films)
     _quality(page, compared)
@@ -95,16 +95,15 @@ def write_page(path: Path, scene: Scene, films: Sequence[Film]) -> Path:
     return page.write(path)
 
 
-def _title(scene: Scene) -> str:
-    return "A face model at work" if scene.data is None else f"A face model on {scene.capture.name}"
-
-
 def _summary(scene: Scene) -> str:
     info = scene.model.info
     made = f"A {info.arch} model, textures of {info.tex_size} texels, {info.nlatent} latent numbers. "
     if scene.data is None:
         return made + "Shown without any capture, by cameras that were never there."
-    return made + "Weights are fixed and the latent code is its mean: every frame comes from the same model, in time order."
+    return (
+        f"{made}Shown on {scene.capture.name}: weights are fixed and the latent code is its mean, so every frame comes from "
+        "the same model, in time order."
+    )
 
 
 def _examples(page: Page, films: Sequence[Film]) -> None:
@@ -128,7 +127,8 @@ def _videos(page: Page, films: Sequence[Film]) -> None:
         size = film.path.stat().st_size
         embed = size <= min(EMBED_LIMIT, room)
         room -= size if embed else 0
-        page.video(film.path, f"{film.title}: {_CAPTIONS[film.kind]}", embed=embed, sound=film.sound)
+        span = "full" if film.kind in OF_A_CAPTURE else "half"
+        page.video(film.path, f"{film.title}: {_CAPTIONS[film.kind]}", embed=embed, sound=film.sound, span=span)
 
 
 _CAPTIONS = {
