@@ -19,6 +19,8 @@ from multiface.capture.listing import Listing
 from multiface.capture.names import AVERAGE, FrameKey, entity_of, frame_order
 from multiface.capture.obj import read_obj
 from multiface.capture.statistics import Statistics, read_statistics
+from multiface.capture.store import open_store
+from multiface.capture.store.index import Name
 from multiface.capture.vertices import count_vertices, read_vertices
 from multiface.core.errors import CaptureError, FormatError
 from multiface.geometry import Camera, Topology, projection_matrix, view_direction
@@ -27,15 +29,16 @@ _CONTENT = "A capture folder holds KRT, frame_list.txt, tracked_mesh/, images/ a
 
 
 class Capture:
-    """One multi-view face capture on disk, in the published layout.
+    """One multi-view face capture: a folder in the published layout, or a store made by ``multiface pack`` (a folder or a
+    web address).
 
     Making one reads the calibration only. Everything else is read when asked for. Folder listings (``listing``), cameras,
     frames, topology and statistics are kept; pictures, meshes and poses are not. It can be used by several threads and be
     sent to other processes. Files that appear later in a folder that was listed before are not seen.
 
     Args:
-        path: The capture folder.
-        texture_size: Which of several ``unwrapped_uv_<T>`` folders to use; the largest when absent.
+        path: The capture folder, or the folder or web address of a store.
+        texture_size: Which of several ``unwrapped_uv_<T>`` folders to use; the largest when absent. A store has one only.
         krt: Calibration file to use instead of the folder's own.
 
     Raises:
@@ -44,16 +47,19 @@ class Capture:
     """
 
     def __init__(self, path: str | Path, texture_size: int | None = None, *, krt: str | Path | None = None) -> None:
-        self.path = Path(path)
+        opened = open_store(path)
+        self.store, self._store_name = opened if opened is not None else (None, "")
+        self.path = Path(path) if self.store is None else self.store.root
         if not self.path.is_dir():
             what = "this is no folder" if self.path.exists() else "there is no such folder"
             raise CaptureError(what, where=self.path, expected="a capture folder", remedy=_CONTENT)
         if krt is None and not (self.path / "KRT").exists():
-            raise CaptureError("this folder is no capture: it has no KRT file", where=self.path, remedy=_CONTENT)
+            what = "a pack that was not finished" if (self.path / ".pack.json").is_file() else "no capture: it has no KRT file"
+            raise CaptureError(f"this folder is {what}", where=self.path, remedy=_CONTENT)
         self._wanted_texture_size = texture_size
         self._calibration = read_krt(self.path / "KRT" if krt is None else krt)
         self._indices = {name: index for index, name in enumerate(self._calibration)}
-        self.listing = Listing(self.path)
+        self.listing = Listing(self.path) if self.store is None else self.store.listing
         self._there: dict[tuple[str, ...], frozenset[str]] = {}
         self._by_frame: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
         self._frames_of: dict[frozenset[str], frozenset[str]] = {}
@@ -63,14 +69,18 @@ class Capture:
 
     def __getstate__(self) -> dict:
         state = dict(self.__dict__)
-        state["listing"] = Listing(self.path)  # may hold millions of names; the other process lists what it needs
+        state.pop("listing")  # may hold millions of names; the other process lists what it needs
         state["_there"], state["_by_frame"], state["_frames_of"] = {}, {}, {}
         return state
 
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        self.listing = Listing(self.path) if self.store is None else self.store.listing
+
     @property
     def name(self) -> str:
-        """Name of the folder."""
-        return Path(os.path.abspath(self.path)).name  # noqa: PTH100 - resolve() would follow links to other names
+        """Name of the folder, or last part of the web address."""
+        return self._store_name or Path(os.path.abspath(self.path)).name  # noqa: PTH100 - resolve() would follow links to other names
 
     @property
     def entity(self) -> str | None:
@@ -91,7 +101,7 @@ class Capture:
     @property
     def texture_size(self) -> int | None:
         """T of the textures in use; ``None`` when there are no textures."""
-        if self._wanted_texture_size is not None:
+        if self._wanted_texture_size is not None and self.store is None:
             return self._wanted_texture_size
         return self.texture_sizes[-1] if self.texture_sizes else None
 
@@ -126,6 +136,8 @@ class Capture:
         return self._indices[name]
 
     def _photo_size(self, camera: str) -> tuple[int, int] | None:
+        if self.store is not None:
+            return self.store.manifest.camera_sizes.get(camera)
         photos = self.layout.photos
         for segment in self.listing.folders(photos):
             folder = photos / segment / camera
@@ -262,7 +274,7 @@ class Capture:
             FormatError: none of the first few can be read; the error is that of the first.
         """
         failure: FormatError | None = None
-        for path in self._obj_files():
+        for path in self.topology_files():
             try:
                 return read_obj(path).topology
             except FormatError as error:
@@ -276,7 +288,8 @@ class Capture:
             remedy="Put the .obj of any frame there, or face_topology.obj beside the KRT",
         )
 
-    def _obj_files(self, at_most: int = 8) -> list[Path]:
+    def topology_files(self, at_most: int = 8) -> list[Path]:
+        """Files that may hold the topology, the best first."""
         folders = [self.layout.meshes / segment for segment in self.mesh_segments] + [self.path]
         found = []
         for folder in folders:
@@ -290,6 +303,8 @@ class Capture:
     @cached_property
     def n_vertices(self) -> int:
         """Vertices of every mesh, from the size of vert_mean.bin, else of the first mesh."""
+        if self.store is not None and not self.layout.vert_mean.is_file():
+            return next((len(self.store.vertices(key)) for key in self.frames if self.has_mesh(key)), 0)
         paths = [self.layout.vert_mean] if self.layout.vert_mean.is_file() else []
         paths += [self.layout.vertices(key) for key in self.frames if self.has_mesh(key)][:1]
         if not paths:
@@ -298,20 +313,43 @@ class Capture:
 
     def vertices(self, key: FrameKey) -> np.ndarray:
         """(V, 3) float32 positions of a frame, head space, mm."""
+        if self.store is not None:
+            return self._counted(key, self.store.vertices(key))
         return read_vertices(self.layout.vertices(key), self.n_vertices)
 
     def head_pose(self, key: FrameKey) -> np.ndarray:
         """(3, 4) float64 head -> world of a frame, mm."""
+        if self.store is not None:
+            return self.store.head_pose(key)
         return read_head_pose(self.layout.head_pose(key))
 
-    def photo(self, key: FrameKey, camera: str) -> np.ndarray:
-        """(H, W, 3) uint8 RGB as in the file."""
-        return read_image(self.picture_path(self.layout.photo(key, camera)))
+    def _counted(self, key: FrameKey, vertices: np.ndarray) -> np.ndarray:
+        if len(vertices) != self.n_vertices:
+            raise FormatError(
+                "mesh has the wrong length",
+                where=self.layout.vertices(key),
+                expected=f"{self.n_vertices} vertices",
+                found=len(vertices),
+            )
+        return vertices
 
-    def texture(self, key: FrameKey, camera: str) -> np.ndarray:
-        """(T, T, 3) uint8 RGB texture seen by one camera, or the ``"average"`` one; rows as in the file, zero where unseen."""
-        path = self.picture_path(self.layout.texture(key, camera))
-        pixels = read_image(path)
+    def photo(self, key: FrameKey, camera: str, out: np.ndarray | None = None) -> np.ndarray:
+        """(H, W, 3) uint8 RGB as in the file; decoded into ``out`` when that has the picture's size."""
+        if self.store is not None:
+            return self.store.picture(Name("photo", key, camera), out)
+        return read_image(self.picture_path(self.layout.photo(key, camera)), out)
+
+    def texture(self, key: FrameKey, camera: str, out: np.ndarray | None = None) -> np.ndarray:
+        """(T, T, 3) uint8 RGB texture seen by one camera, or the ``"average"`` one; rows as in the file, zero where unseen.
+
+        Decoded into ``out`` when that has the texture's size.
+        """
+        if self.store is not None:
+            path = self.layout.texture(key, camera)
+            pixels = self.store.picture(Name("texture", key, camera), out)
+        else:
+            path = self.picture_path(self.layout.texture(key, camera))
+            pixels = read_image(path, out)
         size = self.layout.texture_size
         if pixels.shape[:2] != (size, size):
             raise FormatError(
@@ -342,7 +380,9 @@ class Capture:
     def audio(self, segment: str) -> Path | None:
         """The .wav file of a segment, if it has one; :func:`multiface.capture.read_audio` reads it."""
         path = self.layout.audio(segment)
-        return path if self._has(path) else None
+        if not self._has(path):
+            return None
+        return path if self.store is None else self.store.side_file(f"audio/{path.name}")
 
     def projection(self, key: FrameKey, camera: str, size: tuple[int, int] | None = None) -> np.ndarray:
         """(3, 4) float32, head space (mm) -> homogeneous pixels of a picture of ``size`` (H, W); the photo's when absent."""
