@@ -8,6 +8,7 @@ the scale of ``weight`` does not matter and gradients flow through the norm.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,11 @@ SLOPE = 0.2
 def leaky_relu_(x: Tensor) -> Tensor:
     """Leaky ReLU in place; only for tensors that no earlier operation keeps for its gradient."""
     return F.leaky_relu_(x, SLOPE)
+
+
+def full_precision(device: torch.device) -> AbstractContextManager:
+    """Context in which autocast, where it is on, does nothing."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 def gain_over_norm(weight: Tensor, g: Tensor) -> Tensor:
@@ -54,7 +60,7 @@ class NormalisedLinear(WeightNormalised):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in) -> (B, out), in the type of the parameters under autocast too: codes and vertices need its precision."""
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x.device):
             if self.ready is not None:
                 return F.linear(x.to(self.ready.dtype), self.ready, self.bias)
             product = F.linear(x.to(self.weight.dtype), self.weight)
