@@ -75,7 +75,8 @@ class ProcessGroup(Group):
     def __init__(self, launch: Launch, store: dist.Store, watch: Watch) -> None:
         super().__init__(launch)
         self._store = store
-        self.watch = watch
+        self.watch: Watch = watch
+        self.ends_together = False
 
     def gather(self, value: T) -> list[T]:
         gathered: list[Any] = [None] * self.world_size
@@ -109,7 +110,8 @@ class ProcessGroup(Group):
         if not failed:
             return
         rank, error = failed[0]
-        self.watch.told(str(error))  # what follows is an orderly end and no failure of its own
+        self.ends_together = True
+        self.watch.told(str(error))
         if not self.is_first:
             raise SystemExit(error.exit_status)
         if len(failed) < self.world_size and rank > 0:
@@ -155,18 +157,21 @@ def job(launch: Launch, device: torch.device, timeout: float = TIMEOUT) -> Itera
     try:
         yield group
     except BaseException as error:
-        group.watch.failed(error)  # may end this process here, when another failed first
+        together = group.ends_together
+        try:
+            group.watch.failed(error)  # raises SystemExit instead when another failed first
+        finally:
+            group.watch.stop()
+        if together:
+            group.close()
         raise
-    finally:
-        group.watch.stop()
     group.close()
 
 
 def join(launch: Launch, device: torch.device, timeout: float = TIMEOUT) -> ProcessGroup:
     """Meet the other processes; see :func:`job`."""
     _check_backend(device)
-    store = _open_store(launch, timeout)
-    _check_in(launch, store, timeout)
+    store = meet(launch, timeout)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -186,6 +191,18 @@ def join(launch: Launch, device: torch.device, timeout: float = TIMEOUT) -> Proc
     if device.type == "cuda":
         group.together(lambda: _check_devices(group, device))
     return group
+
+
+def meet(launch: Launch, timeout: float = TIMEOUT) -> dist.Store:
+    """Wait for the other processes, and share a store with them; they need not be a :class:`Group`.
+
+    Raises:
+        ArgumentError: on the first process: they do not find each other.
+        SystemExit: on the others.
+    """
+    store = _open_store(launch, timeout)
+    _check_in(launch, store, timeout)
+    return store
 
 
 def _check_backend(device: torch.device) -> None:
