@@ -126,7 +126,7 @@ def _compare(config: TestConfig, given: frozenset[str]) -> int:
 
                 stills.append(still_of(run, compared))
     label = plan.label
-    header, rows = comparison_rows(models)
+    header, rows = comparison_rows(models, brief=True)
     _print_rows(out, f"{len(plan.test_set.index)} test samples, protocol {label}", header, rows)
     for note in _shared_notes(models):
         out.print(f"note: {note}", soft_wrap=True, markup=False)

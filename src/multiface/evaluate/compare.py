@@ -75,9 +75,9 @@ def find_checkpoints(folder: Path) -> list[Path]:
     found: list[Path] = []
     for where, folders, files in os.walk(folder):
         folders.sort()
-        if len(Path(where).relative_to(folder).parts) >= _DEPTH:
-            folders.clear()
         preferred = [name for name in _PREFERENCE if name in files]
+        if preferred or len(Path(where).relative_to(folder).parts) >= _DEPTH:
+            folders.clear()  # below a run's models are its training states
         others = sorted(name for name in files if name.endswith(_SUFFIXES) and name not in _PREFERENCE)
         found += [Path(where) / name for name in (*preferred[:1], *others)]
     if not found:
@@ -112,8 +112,13 @@ def compare_models(
         yield compared, run
 
 
-def comparison_rows(models: list[Compared]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the comparison, one row for each model."""
+def comparison_rows(models: list[Compared], *, brief: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of the comparison, one row for each model.
+
+    Args:
+        models: What they got.
+        brief: For a terminal: tested models only, without sizes and intervals.
+    """
     tested = [m for m in models if m.results is not None]
     reports = {name: [m.results[name] for m in tested if m.results and m.results.get(name)] for name in _COLUMNS}
     columns = []
@@ -121,17 +126,19 @@ def comparison_rows(models: list[Compared]) -> tuple[list[str], list[list[str]]]
         there = measured_keys(result for result in reports[name] if result is not None)
         columns += [(name, key) for key in wanted if key in there]
     published = [key for key in ("tex_denorm", "mesh") if any(m.published and key in m.published.values for m in tested)]
-    header = ["model", "arch", "T", "Z", "weights (M)"]
+    header = ["model", "arch"] if brief else ["model", "arch", "T", "Z", "weights (M)"]
     header += [f"{name}: {_short(key)}" for name, key in columns] + [f"published: {_short(key)}" for key in published]
-    return header, [_row(model, columns, published) for model in models]
+    return header, [_row(model, columns, published, brief) for model in (tested if brief else models)]
 
 
-def _row(model: Compared, columns: list[tuple[str, str]], published: list[str]) -> list[str]:
+def _row(model: Compared, columns: list[tuple[str, str]], published: list[str], brief: bool) -> list[str]:
     info = model.info
     sizes = ["-"] * 4 if info is None else [info.arch, str(info.tex_size), str(info.nlatent), f"{model.parameters / 1e6:.1f}"]
+    sizes = sizes[:1] if brief else sizes
     if model.results is None:
         return [model.name, *sizes, *(["not tested"] * len(columns)), *(["-"] * len(published))]
-    cells = [cell(result, key) if (result := model.results.get(name)) else "-" for name, key in columns]
+    results = [(model.results.get(name), key) for name, key in columns]
+    cells = ["-" if result is None else cell(result, key, interval=not brief) for result, key in results]
     figures = {} if model.published is None else model.published.values
     return [model.name, *sizes, *cells, *(f"{figures[key]:.4f}" if key in figures else "-" for key in published)]
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import torch
 
-from multiface.data import Batch, BatchLoader, Sample
+from multiface.data import Batch, BatchLoader
 from multiface.evaluate.measurement import Measurement
+from multiface.evaluate.prefetch import device_batches
 from multiface.evaluate.samples import Recorder
 from multiface.evaluate.values import Metrics
 from multiface.train.step import Prediction, Step
@@ -43,9 +44,8 @@ def frozen(
     step.model.eval()
     found, level = (Recorder(len(loader.index), device) for _ in range(2))
     done = 0
-    for number, batch in enumerate(loader):
-        samples = samples_of_batch(batch)
-        prediction = step.predict(batch.to(device, non_blocking=True), sample=False, render=True)
+    for number, (batch, samples) in enumerate(device_batches(loader, device)):
+        prediction = step.predict(batch, sample=False, render=True)
         found.add(metrics.of(step, prediction), samples)
         level.add(metrics.of_the_mean(step, prediction), samples)
         done += len(samples)
@@ -54,8 +54,3 @@ def frozen(
         if progress is not None:
             progress(done, len(loader.index))
     return Measurement.of(found.table()), Measurement.of(level.table())
-
-
-def samples_of_batch(batch: Batch) -> list[Sample]:
-    """The samples of a batch that is still in the memory of the host."""
-    return list(map(Sample, batch.view_keys, batch.cameras))
