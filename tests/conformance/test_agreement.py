@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from render_scenes import Scene, ball, soup
+from multiface.capture import read_obj, read_vertices
+from multiface.geometry import Topology
+from multiface.prepare.stage.head import Head
+from multiface.prepare.stage.identity import sample_identity
+from render_scenes import Scene, ball, camera, soup
 
 SHARE_OF_FLIPS = 1e-3
 
@@ -59,6 +63,16 @@ class TestAgreement:
 
     def test_subpixel_triangles(self, contender, reference, interpolation):
         compare(contender, reference, soup(6, triangles=3000, extent=4.0), interpolation)
+
+    def test_head_of_the_virtual_stage(self, contender, reference, interpolation):
+        head = Head(sample_identity(1))
+        compare(contender, reference, head_scene(torch.from_numpy(head.neutral).float(), head.topology), interpolation)
+
+    @pytest.mark.real
+    def test_real_head(self, contender, reference, interpolation, shared):
+        real = shared / "real"
+        vertices = torch.from_numpy(read_vertices(next(real.glob("*.bin"))))
+        compare(contender, reference, head_scene(vertices, read_obj(real / "face_topology.obj").topology), interpolation)
 
     def test_screen_filling_triangles(self, contender, reference, interpolation):
         compare(contender, reference, soup(7, triangles=8, extent=250.0, size=(61, 80)), interpolation)
@@ -147,6 +161,15 @@ def test_single_gradients_equal_those_computed_together(contender, asked):
     contender.render(alone).image.square().sum().backward()
     close(getattr(alone, asked).grad, getattr(together, asked).grad, 1e-6)
     assert all(getattr(alone, name).grad is None for name in ("vertices", "projection", "texture") if name != asked)
+
+
+def head_scene(vertices: torch.Tensor, topology: Topology) -> Scene:
+    """Two cameras in front of a head; triangles of a few pixels and less."""
+    size = (128, 96)
+    vertices = vertices - (vertices.amax(0) + vertices.amin(0)) / 2
+    projections = torch.stack([camera(size, 400.0), camera(size, 350.0)])
+    texture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    return Scene(vertices[None], projections, topology, texture, size)
 
 
 def _parts(scene: Scene):

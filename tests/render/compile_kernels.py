@@ -15,31 +15,35 @@ from multiface.render.gpu import (
     raster_kernels,
     setup_kernels,
     shade_kernels,
+    silhouette_kernels,
 )
 
 TYPES = {
     "float32": "vertices projection uvs texture image depth weight partial_losses moments texture_gradient packed unpacked"
-    " image_gradient depth_gradient vertices_gradient barycentric factor edges",
-    "float64": "screen nearness surface homogeneous_gradient projection_gradient",
-    "int32": "faces uv_faces bounds heads following triangle doubtful",
+    " image_gradient depth_gradient vertices_gradient barycentric factor",
+    "float64": "screen surface homogeneous_gradient projection_gradient",
+    "int32": "faces uv_faces twins heads triangle doubtful",
+    "int64": "slopes larger links",
     "uint8": "photo",
 }
-POINTERS = {"float32": "*fp32", "float64": "*fp64", "int32": "*i32", "uint8": "*u8"}
+POINTERS = {"float32": "*fp32", "float64": "*fp64", "int32": "*i32", "int64": "*i64", "uint8": "*u8"}
 TILE = {"TILE_Y": 8, "TILE_X": 8, "WIDE": False, "PADDED": 4, "FOR_GEOMETRY": True, "FOR_TEXTURE": True}
-PICTURE = {"CHANNELS": 3, "WIDE": False, "LEVELS": 4, "ROWS": 4}
+LISTS = {"LEVELS": 4, "LISTS": 32}
+PICTURE = {"CHANNELS": 3, "WIDE": False, **LISTS}
 KERNELS = [
     (setup_kernels.project_kernel, {"BLOCK": 128}),
-    (setup_kernels.setup_kernel, {"TEXTURED": True, "LEVELS": 4, "BLOCK": 128}),
-    (raster_kernels.visibility_kernel, {"LEVELS": 4}),
-    (raster_kernels.exact_visibility_kernel, {"LEVELS": 4, "GROUP": 8}),
-    (shade_kernels.picture_kernel, {**PICTURE, "GROUP": 1, "EXACT": False}),
-    (shade_kernels.picture_kernel, {**PICTURE, "GROUP": 8, "EXACT": True}),
+    (setup_kernels.setup_kernel, {"TEXTURED": True, **LISTS, "BLOCK": 128}),
+    (raster_kernels.visibility_kernel, {**LISTS, "AHEAD": True}),
+    (raster_kernels.exact_visibility_kernel, {**LISTS, "GROUP": 8}),
+    (shade_kernels.picture_kernel, {**PICTURE, "AHEAD": True, "CACHE": ""}),
+    (shade_kernels.exact_picture_kernel, {**PICTURE, "GROUP": 8}),
     (raster_kernels.barycentric_kernel, {"BLOCK": 128}),
     (shade_kernels.shade_kernel, {**TILE, "CHANNELS": 3, "WITH_DEPTH": True}),
     (backward_kernels.picture_backward_kernel, {**TILE, "CHANNELS": 3, "WITH_DEPTH": True}),
     (backward_kernels.unpack_kernel, {"CHANNELS": 3, "PADDED": 4, "BLOCK": 1024}),
     (geometry_backward.triangle_backward_kernel, {"BLOCK": 128}),
     (geometry_backward.vertex_backward_kernel, {"BLOCK": 128}),
+    (silhouette_kernels.silhouette_kernel, {"CHANNELS": 3, "TILE_Y": 8, "TILE_X": 16}),
     (loss_kernels.screen_loss_kernel, {**TILE, "WEIGHTED": True, "ATTACHED": True}),
 ]
 

@@ -30,6 +30,7 @@ BAD = {
     "no items": ({"vertices": SCENE.vertices[:0]}, "batch"),
     "square projection": ({"projection": torch.eye(4)[None]}, r"projection has the wrong shape.*\(B, 3, 4\)"),
     "projections of another batch": ({"projection": SCENE.projection[[0, 1, 0]]}, r"batch sizes of vertices.*\[2, 3\]"),
+    "projection elsewhere": ({"projection": SCENE.projection.to("meta")}, "projection and vertices must be on one device"),
     "textures of another batch": ({"texture": SCENE.texture[[0, 1, 0]]}, r"texture must be equal.*\[2, 2, 3\]"),
     "texture without channels": ({"texture": SCENE.texture[:, :0]}, "texture size"),
     "texture without rows": ({"texture": SCENE.texture[:, :, :0]}, "texture size"),
@@ -108,6 +109,12 @@ def test_attributes_of_another_batch():
     raster = rasterize(SCENE.vertices, SCENE.projection, FACES, SCENE.size)
     with pytest.raises(ArgumentError, match=r"another batch size than the raster.*2 or 1.*3"):
         interpolate(torch.zeros(3, 12, 1), FACES, raster)
+
+
+def test_attributes_on_another_device():
+    raster = rasterize(SCENE.vertices, SCENE.projection, FACES, SCENE.size)
+    with pytest.raises(ArgumentError, match=r"attributes and raster must be on one device.*cpu.*meta"):
+        interpolate(torch.zeros(2, 12, 1, device="meta"), FACES, raster)
 
 
 def test_types_of_the_result_follow_the_vertices():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from multiface.render import backend_names, rasterize, render_mesh, screen_loss
+from multiface.render import backend_names, backends, rasterize, render_mesh, screen_loss
 from multiface.render.backends import find_backend
 from multiface.render.layout import layout_on
 from render_scenes import Scene, ball, soup
@@ -88,6 +88,22 @@ def test_compiled_without_graph_breaks():
     assert_close(gradients(second, found), gradients(first, expected))
 
 
+def test_compiled_before_anything_was_drawn(monkeypatch):
+    """No backend loaded, no topology looked at: what is done once is done while compiling, without a graph break."""
+    monkeypatch.setattr(backends, "_loaded", {})
+    scenes = [on_device(ball(size=(24, 32), rings=rings)) for rings in (8, 12)]
+    photo = photo_of(scenes[0])
+
+    def pictures(vertices, projection, texture, topology):
+        scene = Scene(vertices, projection, topology, texture, (24, 32))
+        return render(scene).image, loss_of(scene, photo)
+
+    compiled = torch.compile(pictures, fullgraph=True, backend="aot_eager")
+    for scene in scenes:  # another topology is noticed
+        arguments = scene.vertices, scene.projection, scene.texture, scene.topology
+        assert_close(compiled(*arguments), pictures(*arguments))
+
+
 def test_captured_in_a_graph():
     scene = on_device(ball()).with_gradients()
     photo = photo_of(scene)
@@ -118,6 +134,34 @@ def test_on_another_stream_and_under_autocast():
     stream.synchronize()
     assert found.dtype == torch.float32
     assert torch.equal(found, expected)
+
+
+def test_on_several_streams_at_once():
+    scenes = [on_device(soup(seed, triangles=400, size=(200, 300))) for seed in range(4)]
+    photos = [photo_of(scene) for scene in scenes]
+    expected = [(render(scene).image, loss_of(scene, photo)) for scene, photo in zip(scenes, photos)]
+    torch.cuda.synchronize()
+    found: list[list] = [[] for _ in scenes]
+    streams = [torch.cuda.Stream() for _ in scenes]
+    for _ in range(5):
+        for scene, photo, stream, results in zip(scenes, photos, streams, found):
+            with torch.cuda.stream(stream):
+                results.append((render(scene).image, loss_of(scene, photo)))
+    torch.cuda.synchronize()
+    for results, (image, loss) in zip(found, expected):
+        for other_image, other_loss in results:
+            assert torch.equal(other_image, image)
+            assert_close([other_loss], [loss])
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="one device")
+def test_on_a_device_that_is_not_the_current_one():
+    scene = ball()
+    expected = render(on_device(scene)).image.cpu()
+    vertices, projection, texture = (t.to("cuda:1") for t in (scene.vertices, scene.projection, scene.texture))
+    found = render(Scene(vertices, projection, scene.topology, texture, scene.size)).image
+    assert found.device == torch.device("cuda:1")
+    assert torch.equal(found.cpu(), expected)
 
 
 def test_no_gradients_are_computed_without_need():

@@ -19,6 +19,32 @@ FEW = "test_triangle_soup and 0 or test_top_left_rule or test_fan or test_textur
 FEW += " or test_silhouettes and (intersection and affine or occludes_itself or seams_of_vertices or shared_inputs)"
 
 
+COMPILED = """
+import torch
+from multiface.render import render_mesh, screen_loss
+from render_scenes import soup
+
+scenes = [soup(seed, triangles=3, batch=1, size=(9, 12)) for seed in (0, 1)]
+photo = torch.zeros(1, 9, 12, 3, dtype=torch.uint8)
+
+def pictures(vertices, projection, texture, topology):
+    image = render_mesh(vertices, projection, topology, texture, (9, 12), backend="triton").image
+    return image.sum() + screen_loss(vertices, projection, topology, texture, photo, backend="triton").loss
+
+compiled = torch.compile(pictures, fullgraph=True, backend="eager")
+for scene in scenes:
+    arguments = scene.vertices, scene.projection, scene.texture, scene.topology
+    torch.testing.assert_close(compiled(*arguments), pictures(*arguments), rtol=1e-5, atol=0)
+"""
+
+
+def test_compiled_before_anything_was_drawn():
+    """In a process of its own, where no backend is loaded and no topology known; another topology has to be noticed."""
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'tests'}"}
+    done = subprocess.run([sys.executable, "-c", COMPILED], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
 def test_conformance_under_the_interpreter():
     environment = {**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
     command = [

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -49,3 +52,16 @@ class Topology:
     def n_vertices(self) -> int:
         """The smallest number of vertices a mesh of this topology can have (highest index + 1)."""
         return int(self.faces.max()) + 1 if self.faces.size else 0
+
+    def derived(self, make: Callable[..., Any], *arguments: Any) -> Any:
+        """``make(self, *arguments)``, computed on first use and kept as long as this topology lives; ``make`` is a function."""
+        kept = _derived.setdefault(self, {})
+        key = (make, *arguments)
+        if key not in kept:
+            kept[key] = make(self, *arguments)
+        return kept[key]
+
+    derived._dynamo_marked_constant = True  # type: ignore[attr-defined]  # torch.compile calls it and keeps the result
+
+
+_derived: WeakKeyDictionary[Topology, dict] = WeakKeyDictionary()

@@ -74,6 +74,11 @@ def find_backend(name: str | None, device: torch.device) -> Backend:
         ArgumentError: no backend has this name, or it does not run on ``device``.
         DependencyError: a package that the backend needs is not installed.
     """
+    return _loaded[_load_backend(name, device)]
+
+
+@torch.compiler.assume_constant_result  # imports cannot be compiled
+def _load_backend(name: str | None, device: torch.device) -> str:
     if name is None:
         name = _DEFAULTS.get(device.type, "reference")
         if name == "triton" and name not in _loaded and find_spec("triton") is None:  # not part of PyTorch everywhere
@@ -91,7 +96,7 @@ def find_backend(name: str | None, device: torch.device) -> Backend:
             found=device,
             remedy="Leave the backend out to have one chosen by device, or move the tensors",
         )
-    return backend
+    return name
 
 
 def _load(name: str) -> Backend:

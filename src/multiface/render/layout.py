@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import finalize
 
 import numpy as np
 import torch
@@ -29,23 +28,16 @@ class Layout:
     n_vertices: int
 
 
-# By identity, which torch.compile can look up where it cannot follow weak references.
-_layouts: dict[tuple[int, torch.device], Layout] = {}
-
-
 def layout_on(topology: Topology, device: torch.device) -> Layout:
     """``topology`` on ``device``, copied and checked on first use only.
 
     Raises:
         ArgumentError: ``topology`` is not a Topology, or a uv that a triangle uses is not finite.
     """
-    key = (id(topology), device)
-    if key not in _layouts:
-        if not isinstance(topology, Topology):
-            raise ArgumentError("topology has the wrong type", expected="Topology", found=type(topology).__name__)
-        _layouts[key] = _build(topology, device)
-        finalize(topology, _layouts.pop, key, None)
-    return _layouts[key]
+    if not isinstance(topology, Topology):
+        raise ArgumentError("topology has the wrong type", expected="Topology", found=type(topology).__name__)
+    id(topology)  # makes compiled code look at whether it is still the same one
+    return topology.derived(_build, device)
 
 
 def _build(topology: Topology, device: torch.device) -> Layout:

@@ -125,6 +125,10 @@ def interpolate(attributes: torch.Tensor, faces: torch.Tensor | np.ndarray, rast
         raise ArgumentError(
             "attributes have another batch size than the raster", expected=f"{batch} or 1", found=len(attributes)
         )
+    if attributes.device != raster.triangle.device:
+        raise ArgumentError(
+            "attributes and raster must be on one device", expected=raster.triangle.device, found=attributes.device
+        )
     faces = check_faces(faces, attributes.shape[1], attributes.device)
     item, row, column, _ = pixel_centres(raster.triangle)
     shown = raster.triangle[item, row, column].long()

@@ -11,13 +11,17 @@ import triton
 from multiface.render.gpu import backward_kernels, geometry_backward, loss_kernels, raster_kernels, setup_kernels, shade_kernels
 
 TILE = 16
-LISTS_PER_TRIANGLE = 16
 TILES_AT_ONCE = 8
-_ROWS = 4
-_WARPS = 1
+# of tiles that a triangle is listed for, before larger tiles are taken: more means fewer visits, and more memory
+_MOST_LISTS, _FEWEST_LISTS = 32, 4
+_BYTES_OF_LISTS = 512 << 20
+_AHEAD = True
+_CACHE = ""
 SURFACE_TYPE = torch.float64
 # height and width in pixels and warps of each program; found by measurement on an H100
 _SHAPES = {"shade": (4, 32, 1), "backward": (8, 8, 1), "loss": (8, 8, 1)}
+# programs of one warp; on NVIDIA as many registers as let a multiprocessor hold the most of them
+_TIGHT = {"num_warps": 1} if torch.version.hip else {"num_warps": 1, "maxnreg": 64}
 # fused multiply-add would keep edges from being exactly 0 at their ends, and round their two sides differently
 _EXACT = {"enable_fp_fusion": False}
 
@@ -33,7 +37,7 @@ class Mesh(NamedTuple):
 
 
 class Visible(NamedTuple):
-    """What is seen: triangle (B, H, W) int32, screen (B, V, 3) float64 and the ``surface`` records (B, F, 16) float32."""
+    """What is seen: triangle (B, H, W) int32, screen (B, V, 3) float64 and the ``surface`` records (B, F, 16) float64."""
 
     triangle: torch.Tensor
     screen: torch.Tensor
@@ -62,11 +66,10 @@ class Scene(NamedTuple):
 
     screen: torch.Tensor
     faces: torch.Tensor
-    edges: torch.Tensor
-    nearness: torch.Tensor
-    bounds: torch.Tensor
+    slopes: torch.Tensor
+    larger: torch.Tensor
+    links: torch.Tensor
     heads: torch.Tensor
-    following: torch.Tensor
     triangle: torch.Tensor
     doubtful: torch.Tensor
     n_vertices: int
@@ -82,22 +85,33 @@ class Scene(NamedTuple):
         return len(self.doubtful)
 
 
-def set_up(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool = True) -> tuple[Scene, torch.Tensor, int]:
-    """Project and list: the scene, the ``surface`` records (B, F, 16), and the number of levels of tiles."""
+class Lists(NamedTuple):
+    """Constants of the kernels that depend on the lists: number of levels of tiles, lists of one triangle."""
+
+    LEVELS: int
+    LISTS: int
+
+
+def set_up(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool = True) -> tuple[Scene, torch.Tensor, Lists]:
+    """Project and list: the scene, the ``surface`` records (B, F, 16), and how the lists are made."""
     batch, n_vertices = mesh.vertices.shape[:2]
     n_faces, (height, width) = len(mesh.faces), size
     device = mesh.vertices.device
     tiles_x, tiles_y = triton.cdiv(width, TILE), triton.cdiv(height, TILE)
-    levels, heads_per_item = tile_levels(tiles_x, tiles_y)
+    most_lists = lists_per_triangle(batch * n_faces)
+    levels, heads_per_item = tile_levels(tiles_x, tiles_y, most_lists)
+    lists = Lists(levels, most_lists)
 
     def memory(*shape: int, dtype: torch.dtype = torch.int32) -> torch.Tensor:
         return torch.empty(*shape, dtype=dtype, device=device)
 
     scene = Scene(
-        memory(batch, n_vertices, 3, dtype=torch.float64), mesh.faces, memory(batch, n_faces, 12, dtype=torch.float32),
-        memory(batch, n_faces, 4, dtype=torch.float64),
-        memory(batch, n_faces, 2), torch.full((batch, heads_per_item), -1, dtype=torch.int32, device=device),
-        memory(batch * n_faces * LISTS_PER_TRIANGLE), memory(batch, height, width), memory(batch * tiles_x * tiles_y),
+        memory(batch, n_vertices, 3, dtype=torch.float64), mesh.faces,
+        # one record at least: what comes after the last link is loaded too, from the first record
+        memory(max(batch * n_faces, 1), 4, dtype=torch.int64), memory(batch * n_faces, 6, dtype=torch.int64),
+        memory(max(batch * n_faces, 1) * lists.LISTS, 4, dtype=torch.int64),
+        torch.full((batch, heads_per_item), -1, dtype=torch.int32, device=device),
+        memory(batch, height, width), memory(batch * tiles_x * tiles_y),
         n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item,
     )  # fmt: skip
     surface = memory(batch, n_faces if textured else 0, 16, dtype=SURFACE_TYPE)
@@ -107,43 +121,49 @@ def set_up(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool 
             mesh.vertices, mesh.projection, scene.screen, n_vertices, BLOCK=block, **_EXACT
         )
         setup_kernels.setup_kernel[(batch * triton.cdiv(n_faces, block),)](
-            scene.screen, mesh.faces, mesh.uvs, mesh.uv_faces, scene.edges, scene.nearness, scene.bounds, surface, scene.heads,
-            scene.following, *scene[9:],
-            PERSPECTIVE=perspective, TEXTURED=textured, LEVELS=levels, BLOCK=block, **_EXACT,
+            scene.screen, mesh.faces, mesh.uvs, mesh.uv_faces, scene.slopes, scene.larger, scene.links, scene.heads, surface,
+            *scene[8:], PERSPECTIVE=perspective, TEXTURED=textured, BLOCK=block, **lists._asdict(), **_EXACT,
         )  # fmt: skip
-    return scene, surface, levels
+    return scene, surface, lists
 
 
 def find_visible(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool = True) -> Visible:
     """Project, list and rasterise."""
-    scene, surface, levels = set_up(mesh, size, perspective, textured)
-    raster_kernels.visibility_kernel[(scene.n_tiles,)](*scene, LEVELS=levels, num_warps=_WARPS, **_EXACT)
+    scene, surface, lists = set_up(mesh, size, perspective, textured)
+    raster_kernels.visibility_kernel[(scene.n_tiles,)](*scene, AHEAD=_AHEAD, num_warps=1, **lists._asdict())
     raster_kernels.exact_visibility_kernel[(triton.cdiv(scene.n_tiles, TILES_AT_ONCE),)](
-        *scene, scene.n_tiles, LEVELS=levels, GROUP=TILES_AT_ONCE, num_warps=1, **_EXACT
+        *scene, scene.n_tiles, GROUP=TILES_AT_ONCE, num_warps=1, **lists._asdict(), **_EXACT
     )
     return Visible(scene.triangle, scene.screen, surface)
 
 
 def draw(mesh: Mesh, texture: torch.Tensor, size: tuple[int, int], perspective: bool):
     """What is seen, (B, C, H, W) picture and (B, H, W) depth in the dtype of the vertices; up to 8 channels."""
-    scene, surface, levels = set_up(mesh, size, perspective)
+    scene, surface, lists = set_up(mesh, size, perspective)
     batch, channels, dtype = len(mesh.vertices), texture.shape[1], mesh.vertices.dtype
     image = torch.empty(batch, channels, *size, dtype=dtype, device=texture.device)
     depth = torch.empty(batch, *size, dtype=dtype, device=texture.device)
-    for exact in (False, True):
-        group = TILES_AT_ONCE if exact else 1
-        shade_kernels.picture_kernel[(triton.cdiv(scene.n_tiles, group),)](
-            *scene, scene.n_tiles, surface, texture, image, depth, *texture.shape[2:], *item_strides(texture), image.stride(0),
-            CHANNELS=channels, PERSPECTIVE=perspective, WIDE=is_wide(texture),
-            LEVELS=levels, GROUP=group, EXACT=exact, ROWS=_ROWS, num_warps=1 if exact else _WARPS, **_EXACT,
-        )  # fmt: skip
+    shading = (surface, texture, image, depth, *texture.shape[2:], *item_strides(texture), image.stride(0))
+    constants = {"CHANNELS": channels, "PERSPECTIVE": perspective, "WIDE": is_wide(texture), **lists._asdict()}
+    shade_kernels.picture_kernel[(scene.n_tiles,)](*scene, *shading, AHEAD=_AHEAD, CACHE=_CACHE, **_TIGHT, **constants)
+    shade_kernels.exact_picture_kernel[(triton.cdiv(scene.n_tiles, TILES_AT_ONCE),)](
+        *scene, scene.n_tiles, *shading, GROUP=TILES_AT_ONCE, num_warps=1, **constants, **_EXACT
+    )
     return Visible(scene.triangle, scene.screen, surface), image, depth
 
 
-def tile_levels(tiles_x: int, tiles_y: int) -> tuple[int, int]:
-    """How many levels of tiles, each 4 x 4 as large as the one before, until 16 cover the picture, and the tiles of all."""
+def lists_per_triangle(triangles: int) -> int:
+    """How many tiles each of so many triangles may be listed for: a power of two, fewer where that takes much memory."""
+    lists = _MOST_LISTS
+    while lists > _FEWEST_LISTS and triangles * lists * 32 > _BYTES_OF_LISTS:
+        lists //= 2
+    return lists
+
+
+def tile_levels(tiles_x: int, tiles_y: int, lists: int) -> tuple[int, int]:
+    """How many levels of tiles, each 4 x 4 as large as the one before, until ``lists`` cover the picture, and all tiles."""
     levels, tiles = 1, tiles_x * tiles_y
-    while tiles_x * tiles_y > LISTS_PER_TRIANGLE:
+    while tiles_x * tiles_y > lists:
         tiles_x, tiles_y = triton.cdiv(tiles_x, 4), triton.cdiv(tiles_y, 4)
         levels, tiles = levels + 1, tiles + tiles_x * tiles_y
     return levels, tiles

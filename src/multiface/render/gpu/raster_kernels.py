@@ -1,154 +1,264 @@
-"""Kernels that find the triangle of each pixel, one program per tile of 16 x 16 pixels."""
+"""Kernels that find the triangle of each pixel, one program per tile of 16 x 16 pixels, in four blocks of 16 x 4."""
 
 # The language of Triton reads annotations itself, so they are not postponed in this file.
 import triton
 import triton.language as tl
 
-from multiface.render.gpu.setup_kernels import TILE, TILES_PER_TRIANGLE, corner_scales, load_corner, upward_edge
+from multiface.render.gpu.setup_kernels import (
+    ROWS,
+    TILE,
+    blocks_reached,
+    corner_scales,
+    load_corner,
+    load_two,
+    load_two_ints,
+    upward_edge,
+)
 
 _NOBODY = tl.constexpr(2**31 - 1)
-# Of the distance in pixels from where a triangle's planes are counted: above the rounding of float32 in them. Edges nearer
-# to a sample than that are looked at in float64.
-_ROUNDING = tl.constexpr(4e-7)
 
 
 @triton.jit
 def visibility_kernel(
-    screen, faces, edges, nearness, bounds, heads, following, triangle, doubtful,
-    n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item, LEVELS: tl.constexpr,
+    screen, faces, slopes, larger, links, heads, triangle, doubtful,
+    n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item,
+    LEVELS: tl.constexpr, LISTS: tl.constexpr, AHEAD: tl.constexpr,
 ):  # fmt: skip
     """Write ``triangle`` (B, H, W) int32: the nearest triangle at each pixel, of equally near ones the lowest; -1 where none.
 
     Coverage is decided in float32; ``doubtful`` (B * tiles) int32 says of each tile whether that was too close anywhere.
     """
-    winner, doubt = look_at_tile(
-        screen, faces, edges, nearness, bounds, heads, following, tl.program_id(0),
-        n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, False,
-    )  # fmt: skip
-    store_tile(triangle, winner, tl.program_id(0), height, width, tiles_x, tiles_y)
-    tl.store(doubtful + tl.program_id(0), doubt)
+    tile = tl.program_id(0)
+    first, second, third, fourth, doubt = look_at_tile(
+        slopes, larger, links, heads, tile, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, LISTS, AHEAD
+    )
+    tl.store(doubtful + tile, doubt)
+    for block in range(TILE // ROWS):
+        winner = choose_block(block, first, second, third, fourth)
+        item, row, column, inside = pixels_of_block(tile, block, height, width, tiles_x, tiles_y)
+        tl.store(triangle + item * height * width + row * width + column, winner, mask=inside)
 
 
 @triton.jit
 def exact_visibility_kernel(
-    screen, faces, edges, nearness, bounds, heads, following, triangle, doubtful,
-    n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item, n_tiles, LEVELS: tl.constexpr, GROUP: tl.constexpr,
+    screen, faces, slopes, larger, links, heads, triangle, doubtful,
+    n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item, n_tiles,
+    LEVELS: tl.constexpr, LISTS: tl.constexpr, GROUP: tl.constexpr,
 ):  # fmt: skip
     """Look once more, in float64, at those of GROUP tiles that are doubtful: samples on an edge, or almost."""
     tiles = tl.program_id(0) * GROUP + tl.arange(0, GROUP)
     pending = tl.where(tl.load(doubtful + tiles, mask=tiles < n_tiles, other=0) > 0, tiles, -1)
     tile = tl.max(pending)
     while tile >= 0:
-        winner, _ = look_at_tile(
-            screen, faces, edges, nearness, bounds, heads, following, tile,
-            n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, True,
-        )  # fmt: skip
-        store_tile(triangle, winner, tile, height, width, tiles_x, tiles_y)
+        for block in range(TILE // ROWS):
+            winner = look_at_block_exactly(
+                screen, faces, slopes, larger, links, heads, tile, block,
+                n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, LISTS,
+            )  # fmt: skip
+            item, row, column, inside = pixels_of_block(tile, block, height, width, tiles_x, tiles_y)
+            tl.store(triangle + item * height * width + row * width + column, winner, mask=inside)
         pending = tl.where(pending == tile, -1, pending)
         tile = tl.max(pending)
 
 
 @triton.jit
+def pixels_of_block(tile, block, height, width, tiles_x, tiles_y):
+    """Item, row and column of the pixels (64,) of a block, and which are within the picture."""
+    item = (tile // (tiles_x * tiles_y)).to(tl.int64)
+    pixel = tl.arange(0, ROWS * TILE)
+    row = tile % (tiles_x * tiles_y) // tiles_x * TILE + block * ROWS + pixel // TILE
+    column = tile % (tiles_x * tiles_y) % tiles_x * TILE + pixel % TILE
+    return item, row, column, (row < height) & (column < width)
+
+
+@triton.jit
+def choose_block(block, first, second, third, fourth):
+    """One of the results of :func:`look_at_tile`; it stays in registers, which cannot be counted through."""
+    winner = tl.where(block == 0, first, tl.where(block == 1, second, tl.where(block == 2, third, fourth)))
+    return tl.where(winner == _NOBODY, -1, winner)
+
+
+@triton.jit
 def look_at_tile(
-    screen, faces, edges, nearness, bounds, heads, following, index,
-    n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS: tl.constexpr, EXACT: tl.constexpr,
+    slopes, larger, links, heads, tile, n_faces, tiles_x, tiles_y, heads_per_item,
+    LEVELS: tl.constexpr, LISTS: tl.constexpr, AHEAD: tl.constexpr,
 ):  # fmt: skip
-    """The winner of each pixel (16, 16) of a tile, and whether any coverage was doubtful (never if EXACT).
+    """The winner of each pixel (64,) of the four blocks of a tile, and whether any coverage was doubtful.
 
     All that is nearest is held in registers while the triangles listed for the tile, on each level, pass by in any order.
+    AHEAD: load what the next triangle needs before this one is looked at.
     """
     tiles = tiles_x * tiles_y
-    item = (index // tiles).to(tl.int64)
-    tile_y, tile_x = index % tiles // tiles_x, index % tiles % tiles_x
-    nearest = tl.full((TILE, TILE), float("-inf"), tl.float32)
-    winner = tl.full((TILE, TILE), _NOBODY, tl.int32)
-    doubt = tl.zeros((TILE, TILE), tl.int32)
+    item = (tile // tiles).to(tl.int64)
+    tile_y, tile_x = tile % tiles // tiles_x, tile % tiles % tiles_x
+    column = (tl.arange(0, ROWS * TILE) % TILE).to(tl.float32)
+    row = (tl.arange(0, ROWS * TILE) // TILE).to(tl.float32)
+    nearest0 = tl.full((ROWS * TILE,), float("-inf"), tl.float32)
+    winner0 = tl.full((ROWS * TILE,), _NOBODY, tl.int32)
+    nearest1, nearest2, nearest3, winner1, winner2, winner3 = nearest0, nearest0, nearest0, winner0, winner0, winner0
+    closest = tl.full((ROWS * TILE,), float("inf"), tl.float32)
+    first_record = item * n_faces
+    level_heads = heads + item * heads_per_item
+    link = tl.load(level_heads + tile_y * tiles_x + tile_x)
+    for level in tl.static_range(LEVELS):
+        coming = -1
+        if level + 1 < LEVELS:
+            level_heads += tl.cdiv(tiles_x, 1 << (2 * level)) * tl.cdiv(tiles_y, 1 << (2 * level))
+            across = tl.cdiv(tiles_x, 4 << (2 * level))
+            coming = tl.load(level_heads + (tile_y >> (2 * level + 2)) * across + (tile_x >> (2 * level + 2)))
+        if AHEAD and level == 0:
+            following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_link(links, slopes, link, LISTS)
+        while link >= 0:
+            face = (link // LISTS - first_record).to(tl.int32)
+            if level > 0:
+                following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_larger(
+                    links, slopes, larger, link, tile_x, tile_y, LISTS
+                )
+            elif not AHEAD:
+                following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_link(links, slopes, link, LISTS)
+            a_row, b_row = tl.fma(_all(ax), column, _all(a)), tl.fma(_all(bx), column, _all(b))
+            c_row, s_row = tl.fma(_all(cx), column, _all(c)), tl.fma(_all(sx), column, _all(s))
+            this_ay, this_by, this_cy, this_sy, this_reached = ay, by, cy, sy, reached
+            link = following
+            if AHEAD and level == 0:
+                following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_link(links, slopes, link, LISTS)
+            if this_reached & 1:
+                winner0, nearest0, closest = _see(
+                    winner0, nearest0, closest, face, row, a_row, b_row, c_row, s_row, this_ay, this_by, this_cy, this_sy
+                )
+            if this_reached & 2:
+                winner1, nearest1, closest = _see(
+                    winner1, nearest1, closest, face, row + ROWS, a_row, b_row, c_row, s_row, this_ay, this_by, this_cy, this_sy
+                )
+            if this_reached & 4:
+                winner2, nearest2, closest = _see(
+                    winner2, nearest2, closest, face, row + 2 * ROWS, a_row, b_row, c_row, s_row, this_ay, this_by, this_cy,
+                    this_sy,
+                )  # fmt: skip
+            if this_reached & 8:
+                winner3, nearest3, closest = _see(
+                    winner3, nearest3, closest, face, row + 3 * ROWS, a_row, b_row, c_row, s_row, this_ay, this_by, this_cy,
+                    this_sy,
+                )  # fmt: skip
+        link = coming
+    return winner0, winner1, winner2, winner3, (tl.min(closest) < 1.0).to(tl.int32)
+
+
+@triton.jit
+def look_at_block_exactly(
+    screen, faces, slopes, larger, links, heads, tile, block,
+    n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS: tl.constexpr, LISTS: tl.constexpr,
+):  # fmt: skip
+    """The winner of each pixel (64,) of a block, -1 where none, with coverage in float64 wherever float32 leaves doubt."""
+    tiles = tiles_x * tiles_y
+    item = (tile // tiles).to(tl.int64)
+    tile_y, tile_x = tile % tiles // tiles_x, tile % tiles % tiles_x
+    column = (tl.arange(0, ROWS * TILE) % TILE).to(tl.float32)
+    row = (tl.arange(0, ROWS * TILE) // TILE + block * ROWS).to(tl.float32)
+    nearest = tl.full((ROWS * TILE,), float("-inf"), tl.float32)
+    winner = tl.full((ROWS * TILE,), _NOBODY, tl.int32)
     level_heads = heads + item * heads_per_item
     for level in tl.static_range(LEVELS):
         across, down = tl.cdiv(tiles_x, 1 << (2 * level)), tl.cdiv(tiles_y, 1 << (2 * level))
-        node = tl.load(level_heads + (tile_y >> (2 * level)) * across + (tile_x >> (2 * level)))
+        link = tl.load(level_heads + (tile_y >> (2 * level)) * across + (tile_x >> (2 * level)))
         level_heads += across * down
-        while node >= 0:
-            record = (node // TILES_PER_TRIANGLE).to(tl.int64)
-            node = tl.load(following + node)
-            near = True
+        while link >= 0:
+            face = (link // LISTS - item * n_faces).to(tl.int32)
             if level > 0:
-                near = _is_near(bounds + record * 2, tile_x, tile_y)
-            if near:
-                face = (record - item * n_faces).to(tl.int32)
-                depth_order = _nearness(nearness + record * 4, tile_x * TILE, tile_y * TILE)
-                inmost, rounding = _inmost(edges + record * 12, tile_x * TILE, tile_y * TILE)
+                link, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_larger(
+                    links, slopes, larger, link, tile_x, tile_y, LISTS
+                )
+            else:
+                link, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_link(links, slopes, link, LISTS)
+            if (reached >> block) & 1:
+                a_row, b_row = tl.fma(_all(ax), column, _all(a)), tl.fma(_all(bx), column, _all(b))
+                c_row, s_row = tl.fma(_all(cx), column, _all(c)), tl.fma(_all(sx), column, _all(s))
+                inmost, nearness = _inmost(row, a_row, b_row, c_row, s_row, ay, by, cy, sy)
                 inside = inmost > 0
-                if EXACT:
-                    if tl.max((tl.abs(inmost) < rounding).to(tl.int32)) > 0:
-                        inside = _covers(screen, item * n_vertices, faces, face, tile_x * TILE, tile_y * TILE)
-                else:
-                    doubt |= (tl.abs(inmost) < rounding).to(tl.int32)
-                closer = inside & ((depth_order > nearest) | ((depth_order == nearest) & (face < winner)))
-                nearest = tl.where(closer, depth_order, nearest)
+                if tl.min(tl.abs(inmost)) < 1.0:
+                    inside = _covers(screen, item * n_vertices, faces, face, tile_x * TILE + column, tile_y * TILE + row)
+                closer = inside & ((nearness > nearest) | ((nearness == nearest) & (face < winner)))
+                nearest = tl.where(closer, nearness, nearest)
                 winner = tl.where(closer, face, winner)
-    return winner, tl.max(doubt)
+    return tl.where(winner == _NOBODY, -1, winner)
 
 
 @triton.jit
-def store_tile(triangle, winner, index, height, width, tiles_x, tiles_y):
-    tiles = tiles_x * tiles_y
-    item = (index // tiles).to(tl.int64)
-    row = index % tiles // tiles_x * TILE + tl.arange(0, TILE)[:, None]
-    column = index % tiles % tiles_x * TILE + tl.arange(0, TILE)[None, :]
-    at = triangle + item * height * width + row * width + column
-    tl.store(at, tl.where(winner == _NOBODY, -1, winner), mask=(row < height) & (column < width))
+def _see(winner, nearest, closest, face, row, a_row, b_row, c_row, s_row, ay, by, cy, sy):
+    """Winner and nearest of a block after a triangle has passed, and the closest that any pixel has come to an edge."""
+    inmost, nearness = _inmost(row, a_row, b_row, c_row, s_row, ay, by, cy, sy)
+    closer = (inmost > 0) & ((nearness > nearest) | ((nearness == nearest) & (face < winner)))
+    return (
+        tl.where(closer, face, winner),
+        tl.where(closer, nearness, nearest),
+        tl.minimum(closest, tl.abs(inmost)),
+    )
 
 
 @triton.jit
-def _is_near(bounds, tile_x, tile_y):
-    """Whether a triangle in the list of a larger tile may reach this one."""
-    x, y = tl.load(bounds), tl.load(bounds + 1)
-    near_x = ((x & 0xFFFF) < (tile_x + 1) * TILE) & ((x >> 16) >= tile_x * TILE)
-    return near_x & ((y & 0xFFFF) < (tile_y + 1) * TILE) & ((y >> 16) >= tile_y * TILE)
+def _inmost(row, a_row, b_row, c_row, s_row, ay, by, cy, sy):
+    """At each pixel how far inside the nearest edge it is, in units of rounding, and how near the triangle."""
+    inmost = tl.minimum(tl.fma(_all(ay), row, a_row), tl.fma(_all(by), row, b_row))
+    return tl.minimum(inmost, tl.fma(_all(cy), row, c_row)), tl.fma(_all(sy), row, s_row)
 
 
 @triton.jit
-def _inmost(edges, left, top):
-    """At each pixel (16, 16) of a tile how far inside the nearest edge it is, about in pixels, and a bound of its rounding."""
-    x, y = left.to(tl.float32) - tl.load(edges + 9), top.to(tl.float32) - tl.load(edges + 10)
-    inmost = tl.minimum(_edge_on_tile(edges, x, y), _edge_on_tile(edges + 3, x, y))
-    inmost = tl.minimum(inmost, _edge_on_tile(edges + 6, x, y))
-    return inmost, _ROUNDING * (tl.abs(x) + tl.abs(y) + 2 * TILE) + tl.load(edges + 11)
+def _all(number):
+    return tl.full((ROWS * TILE,), number, tl.float32)
 
 
 @triton.jit
-def _edge_on_tile(plane, x, y):
-    slope_x, slope_y = tl.load(plane), tl.load(plane + 1)
-    return _spread(slope_x, slope_y, slope_x * x + (slope_y * y + tl.load(plane + 2)))
+def _load_link(links, slopes, link, LISTS: tl.constexpr):
+    """The next link, the blocks reached, edges and nearness at the tile's first pixel and their slopes; anything after the
+    last link."""
+    link = tl.maximum(link, 0)
+    at = links + link.to(tl.int64) * 4
+    following, reached = load_two_ints(at)
+    a, b = load_two(at + 1)
+    c, s = load_two(at + 2)
+    at = slopes + (link // LISTS).to(tl.int64) * 4
+    ax, ay = load_two(at)
+    bx, by = load_two(at + 1)
+    cx, cy = load_two(at + 2)
+    sx, sy = load_two(at + 3)
+    return following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy
 
 
 @triton.jit
-def _nearness(plane, left, top):
-    """Values at the pixel centres of a tile: float64 at the first pixel, so that triangles in one plane agree."""
-    x, y = tl.load(plane), tl.load(plane + 1)
-    corner = (y * (top.to(tl.float64) + 0.5) + x * (left.to(tl.float64) + 0.5)) + tl.load(plane + 2)
-    return _spread(x.to(tl.float32), y.to(tl.float32), corner.to(tl.float32))
+def _load_larger(links, slopes, larger, link, tile_x, tile_y, LISTS: tl.constexpr):
+    """The same for a triangle in the list of a larger tile, which may not reach this one."""
+    record = (link // LISTS).to(tl.int64)
+    following, _ = load_two_ints(links + link.to(tl.int64) * 4)
+    at = slopes + record * 4
+    ax, ay = load_two(at)
+    bx, by = load_two(at + 1)
+    cx, cy = load_two(at + 2)
+    sx, sy = load_two(at + 3)
+    at = larger + record * 6
+    a, b = load_two(at)
+    c, _ = load_two(at + 1)
+    bounds_x, bounds_y = load_two_ints(at + 5)
+    left, top = tile_x * TILE, tile_y * TILE
+    x, y = (left - (bounds_x & 0xFFFF)).to(tl.float32), (top - (bounds_y & 0xFFFF)).to(tl.float32)
+    a, b, c = a + (ax * x + ay * y), b + (bx * x + by * y), c + (cx * x + cy * y)
+    reached = blocks_reached(a, b, c, ax, ay, bx, by, cx, cy, top, bounds_y & 0xFFFF, bounds_y >> 16, 4)
+    within = (left + TILE > (bounds_x & 0xFFFF)) & (left <= (bounds_x >> 16))
+    # in float64, so that triangles in one plane agree
+    x64, y64 = left.to(tl.float64) + 0.5, top.to(tl.float64) + 0.5
+    s_x, s_y = tl.load(at + 2).to(tl.float64, bitcast=True), tl.load(at + 3).to(tl.float64, bitcast=True)
+    s = ((s_y * y64 + s_x * x64) + tl.load(at + 4).to(tl.float64, bitcast=True)).to(tl.float32)
+    return following, tl.where(within, reached, 0), a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy
 
 
 @triton.jit
-def _spread(slope_x, slope_y, corner):
-    """A plane (16, 16) of float32 from its slopes and its value at the first pixel."""
-    steps, zeros = tl.arange(0, TILE).to(tl.float32), tl.zeros((TILE, TILE), tl.float32)
-    columns = tl.fma(slope_x + tl.zeros((TILE,), tl.float32), steps, corner)
-    return tl.fma(slope_y + zeros, steps[:, None] + zeros, columns[None, :] + zeros)
-
-
-@triton.jit
-def _covers(screen, first_vertex, faces, face, left, top):
-    """Which pixels (16, 16) of a tile a triangle covers, exactly as the definition says."""
+def _covers(screen, first_vertex, faces, face, column, row):
+    """Which pixels a triangle covers, exactly as the definition says."""
     u0, v0, _ = load_corner(screen, first_vertex, faces, face, 0, face >= 0)
     u1, v1, _ = load_corner(screen, first_vertex, faces, face, 1, face >= 0)
     u2, v2, _ = load_corner(screen, first_vertex, faces, face, 2, face >= 0)
-    x = (left + tl.arange(0, TILE)[None, :]).to(tl.float64) + 0.5
-    y = (top + tl.arange(0, TILE)[:, None]).to(tl.float64) + 0.5
+    x, y = column.to(tl.float64) + 0.5, row.to(tl.float64) + 0.5
     clockwise = (u1 - u0) * (v2 - v0) - (v1 - v0) * (u2 - u0) > 0
-    inside = tl.full((TILE, TILE), 1, tl.int32)
+    inside = tl.full(x.shape, 1, tl.int32)
     for _ in range(3):
         inside &= _is_inside(u1, v1, u2, v2, clockwise, x, y)
         u0, v0, u1, v1, u2, v2 = u1, v1, u2, v2, u0, v0

@@ -1,14 +1,19 @@
 """Kernels before any pixel is looked at: projected vertices, the planes of each triangle, and lists of triangles per tile.
 
-Positions are float64 throughout.
+Positions are float64 throughout. A tile is 16 x 16 pixels, or at level l of the lists 4^l times as large each way; its
+*blocks* are 16 x 4 pixels. Of each triangle three edge planes are kept, positive inside, in units of their own rounding, so
+that what is nearer than 1 to an edge is doubtful; and the plane of nearness: reciprocal depth if perspective, else minus depth.
 
-Records per triangle and item:
+Records of 64-bit words, two float32 or int32 in each unless float64 is said:
 
-* ``edges`` (12 float32): for each corner the plane ``x, y, constant`` of the edge opposite to it, positive inside and scaled
-  to be about a distance in pixels, counted from the pixel (column, row) that follows; last the rounding of the constants.
-* ``nearness`` (4 float64): the plane of reciprocal depth if perspective, else of minus depth, and one unused number.
-* ``bounds`` (2 int32): first and last column, first and last row that it could cover, as ``first | last << 16``.
-* ``surface`` (16 float32): see :mod:`multiface.render.gpu.surface`.
+* ``slopes`` (4 words per triangle and item): x and y slopes of the three edge planes and of nearness.
+* ``larger`` (6 words per triangle and item, written only if not listed on level 0): the edges at the pixel (column, row) where
+  the bounds begin, one unused number, nearness as ``x, y, constant`` float64, and the ``bounds``: first and last column, first
+  and last row that it could cover, as ``first | last << 16``.
+* ``links`` (4 words per triangle and each of up to LISTS tiles): the next link of the tile's list and which blocks of a tile
+  of level 0 are reached, the three edges and nearness at the first pixel of the tile, one unused word. Link n belongs to
+  triangle n // LISTS.
+* ``surface`` (16 float64): see :mod:`multiface.render.gpu.surface`.
 """
 
 # The language of Triton reads annotations itself, so they are not postponed in this file.
@@ -18,7 +23,9 @@ import triton.language as tl
 from multiface.render.rules import FARTHEST_PIXEL, FLATTEST, NEAR
 
 TILE = tl.constexpr(16)
-TILES_PER_TRIANGLE = tl.constexpr(16)
+ROWS = tl.constexpr(4)
+# Of the distance in pixels from where a plane is counted: above the rounding of float32 in it.
+_ROUNDING = tl.constexpr(4e-7)
 _NEAR = tl.constexpr(NEAR)
 _FARTHEST = tl.constexpr(FARTHEST_PIXEL)
 _FLATTEST = tl.constexpr(FLATTEST)
@@ -52,14 +59,13 @@ def _row(row, x, y, z):
 
 @triton.jit
 def setup_kernel(
-    screen, faces, uvs, uv_faces, edges, nearness, bounds, surface, heads, following,
+    screen, faces, uvs, uv_faces, slopes, larger, links, heads, surface,
     n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item,
-    PERSPECTIVE: tl.constexpr, TEXTURED: tl.constexpr, LEVELS: tl.constexpr, BLOCK: tl.constexpr,
+    PERSPECTIVE: tl.constexpr, TEXTURED: tl.constexpr, LEVELS: tl.constexpr, LISTS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Write the records of the triangles that are drawn, and put each into the lists of the tiles it may cover.
 
-    ``heads`` (B, heads_per_item) int32, -1 before, is the first node of each tile's list, all levels of tiles in turn;
-    ``following`` (B * F * 16) int32 is the node after each node. Node n belongs to triangle n // 16.
+    ``heads`` (B, heads_per_item) int32, -1 before, is the first link of each tile's list, all levels of tiles in turn.
     """
     blocks = tl.cdiv(n_faces, BLOCK)
     item = (tl.program_id(0) // blocks).to(tl.int64)
@@ -91,51 +97,126 @@ def setup_kernel(
         sx = bx * b_scale * (z1 - z0) + cx * c_scale * (z2 - z0)
         sy = by * b_scale * (z1 - z0) + cy * c_scale * (z2 - z0)
         sc, sign = z0 - sx * u0 - sy * v0, -1.0
-    nax, nay, nac = _normalised(ax, ay, ac)
-    nbx, nby, nbc = _normalised(bx, by, bc)
-    ncx, ncy, ncc = _normalised(cx, cy, cc)
-    record = item * n_faces + face
-    _store_pair(nearness + record * 4, sign * sx, sign * sy, drawn)
-    _store_pair(nearness + record * 4 + 2, sign * sc, sign * sc, drawn)
-    at = edges + record * 12
-    x, y = first_x.to(tl.float64) + 0.5, first_y.to(tl.float64) + 0.5
-    _store_pair(at, nax, nay, drawn)
-    _store_pair(at + 2, nax * x + nay * y + nac, nbx, drawn)
-    _store_pair(at + 4, nby, nbx * x + nby * y + nbc, drawn)
-    _store_pair(at + 6, ncx, ncy, drawn)
-    _store_pair(at + 8, ncx * x + ncy * y + ncc, first_x, drawn)
-    # of corners far outside the picture even float64 is not exact
-    _store_pair(at + 10, first_y, 1e-15 * (tl.abs(nac) + tl.abs(nbc) + tl.abs(ncc)), drawn)
-    at = bounds + (item * n_faces + face) * 2
-    _store_pair(at, first_x | (last_x << 16), first_y | (last_y << 16), drawn)
-    bits, across, begin = _choose_level(first_x, last_x, first_y, last_y, tiles_x, tiles_y, LEVELS)
-    first_column, first_row = first_x >> bits, first_y >> bits
-    columns, rows = (last_x >> bits) - first_column + 1, (last_y >> bits) - first_row + 1
-    side = ((1 << bits) - 1).to(tl.float64)
-    for k in tl.static_range(TILES_PER_TRIANGLE):
-        column, row = first_column + k % columns, first_row + k // columns
-        left, top = (column << bits).to(tl.float64) + 0.5, (row << bits).to(tl.float64) + 0.5
-        listed = drawn & (k < columns * rows) & _reaches(nax, nay, nac, left, top, side)
-        listed = listed & _reaches(nbx, nby, nbc, left, top, side) & _reaches(ncx, ncy, ncc, left, top, side)
-        node = ((item * n_faces + face) * TILES_PER_TRIANGLE + k).to(tl.int32)
-        head = heads + item * heads_per_item + begin + row * across + column
-        tl.store(following + node, tl.atomic_xchg(head, node, mask=listed, sem="relaxed"), mask=listed)
     if TEXTURED:
         x0, y0 = (first_x + last_x) // 2, (first_y + last_y) // 2
         x, y = x0.to(tl.float64) + 0.5, y0.to(tl.float64) + 0.5
         bw, cw = (bx * x + by * y + bc) * b_scale, (cx * x + cy * y + cc) * c_scale
-        bx, by, cx, cy = bx * b_scale, by * b_scale, cx * c_scale, cy * c_scale
+        tx_b, ty_b, tx_c, ty_c = bx * b_scale, by * b_scale, cx * c_scale, cy * c_scale
         tu, tu1, tu2 = _texture_coordinates(uvs, uv_faces, face, 0, inside)
         tv, tv1, tv2 = _texture_coordinates(uvs, uv_faces, face, 1, inside)
         at = surface + (item * n_faces + face) * 16
         _store_pair_or_zeros(at, x0, y0, drawn, inside)
         _store_pair_or_zeros(at + 2, sx, sy, drawn, inside)
-        _store_pair_or_zeros(at + 4, sx * x + sy * y + sc, bx * tu1 + cx * tu2, drawn, inside)
-        _store_pair_or_zeros(at + 6, by * tu1 + cy * tu2, bw * tu1 + cw * tu2, drawn, inside)
-        _store_pair_or_zeros(at + 8, bx * tv1 + cx * tv2, by * tv1 + cy * tv2, drawn, inside)
-        _store_pair_or_zeros(at + 10, bw * tv1 + cw * tv2, tu - tl.floor(tu), drawn, inside)
-        _store_pair_or_zeros(at + 12, tv - tl.floor(tv), tv, drawn, inside)
-        _store_pair_or_zeros(at + 14, tv, tv, drawn, inside)
+        _store_pair_or_zeros(at + 4, sx * x + sy * y + sc, tx_b * tu1 + tx_c * tu2, drawn, inside)
+        _store_pair_or_zeros(at + 6, ty_b * tu1 + ty_c * tu2, bw * tu1 + cw * tu2, drawn, inside)
+        _store_pair_or_zeros(at + 8, tx_b * tv1 + tx_c * tv2, ty_b * tv1 + ty_c * tv2, drawn, inside)
+        uv = _packed(tu - tl.floor(tu), tv - tl.floor(tv)).to(tl.float64, bitcast=True)
+        _store_pair_or_zeros(at + 10, bw * tv1 + cw * tv2, uv, drawn, inside)
+    # edges in units of what rounding can do to them; of corners far outside the picture even float64 is not exact
+    a_scale, b_scale = 1.0 / (tl.abs(ax) + tl.abs(ay)), 1.0 / (tl.abs(bx) + tl.abs(by))
+    c_scale = 1.0 / (tl.abs(cx) + tl.abs(cy))
+    rounding = _ROUNDING * ((last_x - first_x) + (last_y - first_y) + 4 * TILE).to(tl.float64)
+    rounding += 1e-15 * (tl.abs(ac) * a_scale + tl.abs(bc) * b_scale + tl.abs(cc) * c_scale)
+    a_scale, b_scale, c_scale = a_scale / rounding, b_scale / rounding, c_scale / rounding
+    ax, ay, ac = ax * a_scale, ay * a_scale, ac * a_scale
+    bx, by, bc = bx * b_scale, by * b_scale, bc * b_scale
+    cx, cy, cc = cx * c_scale, cy * c_scale, cc * c_scale
+    sx, sy, sc = sign * sx, sign * sy, sign * sc
+    bits, across, begin = _choose_level(first_x, last_x, first_y, last_y, tiles_x, tiles_y, LEVELS, LISTS)
+    record = item * n_faces + face
+    at = slopes + record * 4
+    tl.store(at, _packed(ax, ay), mask=drawn)
+    tl.store(at + 1, _packed(bx, by), mask=drawn)
+    tl.store(at + 2, _packed(cx, cy), mask=drawn)
+    tl.store(at + 3, _packed(sx, sy), mask=drawn)
+    is_larger = drawn & (bits > 4)
+    x, y = first_x.to(tl.float64) + 0.5, first_y.to(tl.float64) + 0.5
+    at = larger + record * 6
+    tl.store(at, _packed(_plane(ax, ay, ac, x, y), _plane(bx, by, bc, x, y)), mask=is_larger)
+    tl.store(at + 1, _packed(_plane(cx, cy, cc, x, y), sx), mask=is_larger)
+    tl.store(at + 2, sx.to(tl.int64, bitcast=True), mask=is_larger)
+    tl.store(at + 3, sy.to(tl.int64, bitcast=True), mask=is_larger)
+    tl.store(at + 4, sc.to(tl.int64, bitcast=True), mask=is_larger)
+    tl.store(at + 5, _packed_ints(first_x | (last_x << 16), first_y | (last_y << 16)), mask=is_larger)
+    first_column, first_row = first_x >> bits, first_y >> bits
+    columns, rows = tl.maximum((last_x >> bits) - first_column + 1, 1), (last_y >> bits) - first_row + 1
+    k, tiles = 0, tl.max(tl.where(drawn, columns * rows, 0))
+    while k < tiles:
+        column, row = first_column + k % columns, first_row + k // columns
+        _put_into_list(
+            links, heads + item * heads_per_item + begin + row * across + column, (record * LISTS + k).to(tl.int32),
+            drawn & (k < columns * rows), column << bits, row << bits, ax, ay, ac, bx, by, bc, cx, cy, cc, sx, sy, sc,
+            first_y, last_y, bits,
+        )  # fmt: skip
+        k += 1
+
+
+@triton.jit
+def _put_into_list(links, head, link, listed, left, top, ax, ay, ac, bx, by, bc, cx, cy, cc, sx, sy, sc, first_y, last_y, bits):
+    """Make ``link`` the first in the list of the tile that begins at the pixel (left, top), if it is reached."""
+    x, y = left.to(tl.float64) + 0.5, top.to(tl.float64) + 0.5
+    a, b = _plane(ax, ay, ac, x, y).to(tl.float32), _plane(bx, by, bc, x, y).to(tl.float32)
+    c, s = _plane(cx, cy, cc, x, y).to(tl.float32), _plane(sx, sy, sc, x, y).to(tl.float32)
+    reached = blocks_reached(
+        a, b, c, ax.to(tl.float32), ay.to(tl.float32), bx.to(tl.float32), by.to(tl.float32), cx.to(tl.float32),
+        cy.to(tl.float32), top, first_y, last_y, bits,
+    )  # fmt: skip
+    listed = listed & (reached != 0)
+    following = tl.atomic_xchg(head, link, mask=listed, sem="relaxed")
+    at = links + link.to(tl.int64) * 4
+    tl.store(at + 1, _packed(a, b), mask=listed)
+    tl.store(at + 2, _packed(c, s), mask=listed)
+    tl.store(at, _packed_ints(following, reached), mask=listed)
+
+
+@triton.jit
+def blocks_reached(a, b, c, ax, ay, bx, by, cx, cy, top, first_y, last_y, bits):
+    """Which of four blocks, each a fourth of the rows of a tile with a side of 2^bits, the edges reach into, as bits.
+
+    ``a, b, c`` are the edges at the tile's first pixel, in units of rounding, of which a few are allowed for.
+    """
+    rows = (1 << bits) // 4
+    across, down = tl.cast((1 << bits) - 1, tl.float32), tl.cast(rows - 1, tl.float32)
+    a += tl.maximum(ax * across, 0.0) + tl.maximum(ay * down, 0.0)
+    b += tl.maximum(bx * across, 0.0) + tl.maximum(by * down, 0.0)
+    c += tl.maximum(cx * across, 0.0) + tl.maximum(cy * down, 0.0)
+    reached = top * 0
+    for block in tl.static_range(4):
+        y = tl.cast(block * rows, tl.float32)
+        inmost = tl.minimum(tl.minimum(tl.fma(ay, y, a), tl.fma(by, y, b)), tl.fma(cy, y, c))
+        within = (top + block * rows <= last_y) & (top + (block + 1) * rows > first_y)
+        reached |= tl.where((inmost > -4.0) & within, 1 << block, 0)
+    return reached
+
+
+@triton.jit
+def _plane(slope_x, slope_y, constant, x, y):
+    return (slope_y * y + slope_x * x) + constant
+
+
+@triton.jit
+def _packed(first, second):
+    """Two float32 in one word."""
+    return _packed_ints(first.to(tl.float32).to(tl.int32, bitcast=True), second.to(tl.float32).to(tl.int32, bitcast=True))
+
+
+@triton.jit
+def _packed_ints(first, second):
+    return (first.to(tl.int64) & 0xFFFFFFFF) | (second.to(tl.int64) << 32)
+
+
+@triton.jit
+def load_two_ints(at):
+    """Two int32 of one word: one access, where two would be needed for neighbours that all threads read."""
+    both = tl.load(at)
+    return both.to(tl.int32), (both >> 32).to(tl.int32)
+
+
+@triton.jit
+def load_two(at):
+    """Two float32 of one word."""
+    first, second = load_two_ints(at)
+    return first.to(tl.float32, bitcast=True), second.to(tl.float32, bitcast=True)
 
 
 @triton.jit
@@ -187,13 +268,6 @@ def _edge(start_u, start_v, end_u, end_v, turn):
 
 
 @triton.jit
-def _normalised(x, y, constant):
-    """A plane scaled to be about a distance in pixels."""
-    scale = 1.0 / (tl.abs(x) + tl.abs(y))
-    return x * scale, y * scale, constant * scale
-
-
-@triton.jit
 def _store_pair(at, first, second, mask):
     """Two neighbours, in one access where the device can."""
     kind = at.dtype.element_ty
@@ -220,8 +294,8 @@ def _texture_coordinate(uvs, uv_faces, face, corner: tl.constexpr, axis: tl.cons
 
 
 @triton.jit
-def _choose_level(first_x, last_x, first_y, last_y, tiles_x, tiles_y, LEVELS: tl.constexpr):
-    """The finest level of tiles on which 16 cover the bounds (each level's are 4 x 4 as large): binary logarithm of a
+def _choose_level(first_x, last_x, first_y, last_y, tiles_x, tiles_y, LEVELS: tl.constexpr, LISTS: tl.constexpr):
+    """The finest level of tiles on which LISTS cover the bounds (each level's are 4 x 4 as large): binary logarithm of a
     tile's side, number of tiles across, and where the level begins among the heads of an item."""
     bits, across = tl.zeros(first_x.shape, tl.int32), tl.zeros(first_x.shape, tl.int32)
     begin, undecided, offset = tl.zeros(first_x.shape, tl.int32), first_x <= last_x, 0
@@ -229,16 +303,10 @@ def _choose_level(first_x, last_x, first_y, last_y, tiles_x, tiles_y, LEVELS: tl
         level_bits = 4 + 2 * level
         level_across, level_down = tl.cdiv(tiles_x, 1 << (2 * level)), tl.cdiv(tiles_y, 1 << (2 * level))
         columns = (last_x >> level_bits) - (first_x >> level_bits) + 1
-        fits = columns * ((last_y >> level_bits) - (first_y >> level_bits) + 1) <= TILES_PER_TRIANGLE
+        fits = columns * ((last_y >> level_bits) - (first_y >> level_bits) + 1) <= LISTS
         bits = tl.where(undecided & fits, level_bits, bits)
         across = tl.where(undecided & fits, level_across, across)
         begin = tl.where(undecided & fits, offset, begin)
-        undecided = undecided & (columns * ((last_y >> level_bits) - (first_y >> level_bits) + 1) > TILES_PER_TRIANGLE)
+        undecided = undecided & (columns * ((last_y >> level_bits) - (first_y >> level_bits) + 1) > LISTS)
         offset += level_across * level_down
     return bits, across, begin
-
-
-@triton.jit
-def _reaches(x, y, constant, left, top, side):
-    """Whether the inner side of an edge reaches into a tile, with a margin far above the rounding of later kernels."""
-    return tl.maximum(x * left, x * (left + side)) + tl.maximum(y * top, y * (top + side)) + constant > -1e-3

@@ -4,8 +4,8 @@
 import triton
 import triton.language as tl
 
-from multiface.render.gpu.raster_kernels import look_at_tile, store_tile
-from multiface.render.gpu.setup_kernels import TILE
+from multiface.render.gpu.raster_kernels import choose_block, look_at_block_exactly, look_at_tile, pixels_of_block
+from multiface.render.gpu.setup_kernels import ROWS, TILE
 from multiface.render.gpu.surface import blend, locate, pixels_of_tile, texels_around
 
 
@@ -19,51 +19,65 @@ def shade_kernel(
 ):  # fmt: skip
     """Write ``image`` (B, CHANNELS, H, W), planes contiguous, and ``depth`` (B, H, W); strides of the texture in elements."""
     item, row, column, inside = pixels_of_tile(height, width, TILE_Y, TILE_X)
+    face = tl.load(triangle + item * height * width + row * width + column, mask=inside, other=-1)
     shade_pixels(
-        triangle, surface, texture, image, depth, n_faces, height, width, texture_height, texture_width,
+        face, surface, texture, image, depth, n_faces, height, width, texture_height, texture_width,
         texture_item, texture_channel, texture_row, texture_column, image_item, item, row, column, inside,
-        CHANNELS, PERSPECTIVE, WITH_DEPTH, WIDE,
+        CHANNELS, PERSPECTIVE, WITH_DEPTH, WIDE, "",
     )  # fmt: skip
 
 
 @triton.jit
 def picture_kernel(
-    screen, faces, edges, nearness, bounds, heads, following, triangle, doubtful,
+    screen, faces, slopes, larger, links, heads, triangle, doubtful,
+    n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item,
+    surface, texture, image, depth, texture_height, texture_width,
+    texture_item, texture_channel, texture_row, texture_column, image_item,
+    CHANNELS: tl.constexpr, PERSPECTIVE: tl.constexpr, WIDE: tl.constexpr,
+    LEVELS: tl.constexpr, LISTS: tl.constexpr, AHEAD: tl.constexpr, CACHE: tl.constexpr,
+):  # fmt: skip
+    """Visibility and shading of a tile in one: the first keeps the arithmetic busy, the second the memory."""
+    tile = tl.program_id(0)
+    first, second, third, fourth, doubt = look_at_tile(
+        slopes, larger, links, heads, tile, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, LISTS, AHEAD
+    )
+    tl.store(doubtful + tile, doubt)
+    for block in range(TILE // ROWS):
+        face = choose_block(block, first, second, third, fourth)
+        item, row, column, inside = pixels_of_block(tile, block, height, width, tiles_x, tiles_y)
+        tl.store(triangle + item * height * width + row * width + column, face, mask=inside, cache_modifier=CACHE)
+        shade_pixels(
+            face, surface, texture, image, depth, n_faces, height, width, texture_height, texture_width,
+            texture_item, texture_channel, texture_row, texture_column, image_item, item, row, column, inside,
+            CHANNELS, PERSPECTIVE, True, WIDE, CACHE,
+        )  # fmt: skip
+
+
+@triton.jit
+def exact_picture_kernel(
+    screen, faces, slopes, larger, links, heads, triangle, doubtful,
     n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item, n_tiles,
     surface, texture, image, depth, texture_height, texture_width,
     texture_item, texture_channel, texture_row, texture_column, image_item,
     CHANNELS: tl.constexpr, PERSPECTIVE: tl.constexpr, WIDE: tl.constexpr,
-    LEVELS: tl.constexpr, GROUP: tl.constexpr, EXACT: tl.constexpr, ROWS: tl.constexpr,
+    LEVELS: tl.constexpr, LISTS: tl.constexpr, GROUP: tl.constexpr,
 ):  # fmt: skip
-    """Visibility and shading in one: the first keeps the arithmetic busy, the second the memory.
-
-    First for each tile; then, if EXACT, once more for those of GROUP tiles that the first pass called doubtful.
-    """
+    """Once more, in float64, for those of GROUP tiles that are doubtful."""
     tiles = tl.program_id(0) * GROUP + tl.arange(0, GROUP)
-    if EXACT:
-        pending = tl.where(tl.load(doubtful + tiles, mask=tiles < n_tiles, other=0) > 0, tiles, -1)
-    else:
-        pending = tl.where(tiles < n_tiles, tiles, -1)
+    pending = tl.where(tl.load(doubtful + tiles, mask=tiles < n_tiles, other=0) > 0, tiles, -1)
     tile = tl.max(pending)
     while tile >= 0:
-        winner, doubt = look_at_tile(
-            screen, faces, edges, nearness, bounds, heads, following, tile,
-            n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, EXACT,
-        )  # fmt: skip
-        store_tile(triangle, winner, tile, height, width, tiles_x, tiles_y)
-        if not EXACT:
-            tl.store(doubtful + tile, doubt)
-        tl.debug_barrier()  # the pixels are read back in another order
-        item = (tile // (tiles_x * tiles_y)).to(tl.int64)
-        pixel = tl.arange(0, ROWS * TILE)
-        column = tile % (tiles_x * tiles_y) % tiles_x * TILE + pixel % TILE
-        for part in range(TILE // ROWS):
-            row = tile % (tiles_x * tiles_y) // tiles_x * TILE + part * ROWS + pixel // TILE
+        for block in range(TILE // ROWS):
+            face = look_at_block_exactly(
+                screen, faces, slopes, larger, links, heads, tile, block,
+                n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, LISTS,
+            )  # fmt: skip
+            item, row, column, inside = pixels_of_block(tile, block, height, width, tiles_x, tiles_y)
+            tl.store(triangle + item * height * width + row * width + column, face, mask=inside)
             shade_pixels(
-                triangle, surface, texture, image, depth, n_faces, height, width, texture_height, texture_width,
-                texture_item, texture_channel, texture_row, texture_column, image_item,
-                item, row, column, (row < height) & (column < width),
-                CHANNELS, PERSPECTIVE, True, WIDE,
+                face, surface, texture, image, depth, n_faces, height, width, texture_height, texture_width,
+                texture_item, texture_channel, texture_row, texture_column, image_item, item, row, column, inside,
+                CHANNELS, PERSPECTIVE, True, WIDE, "",
             )  # fmt: skip
         pending = tl.where(pending == tile, -1, pending)
         tile = tl.max(pending)
@@ -71,23 +85,22 @@ def picture_kernel(
 
 @triton.jit
 def shade_pixels(
-    triangle, surface, texture, image, depth, n_faces, height, width, texture_height, texture_width,
+    face, surface, texture, image, depth, n_faces, height, width, texture_height, texture_width,
     texture_item, texture_channel, texture_row, texture_column, image_item, item, row, column, inside,
-    CHANNELS: tl.constexpr, PERSPECTIVE: tl.constexpr, WITH_DEPTH: tl.constexpr, WIDE: tl.constexpr,
+    CHANNELS: tl.constexpr, PERSPECTIVE: tl.constexpr, WITH_DEPTH: tl.constexpr, WIDE: tl.constexpr, CACHE: tl.constexpr,
 ):  # fmt: skip
-    """Colour and depth of the pixels (P,) of an item."""
+    """Write colour and depth of the pixels (P,) of an item from their triangles."""
     pixel = row * width + column
     plane = tl.cast(height, tl.int64) * width
-    face = tl.load(triangle + item * plane + pixel, mask=inside, other=-1)
     shown = face >= 0
     image += item * image_item + pixel
     depth += item * plane + pixel
     if tl.max(face, 0) < 0:
         nothing = tl.zeros(face.shape, image.dtype.element_ty)
         for channel in tl.static_range(CHANNELS):
-            tl.store(image + channel * plane, nothing, mask=inside)
+            tl.store(image + channel * plane, nothing, mask=inside, cache_modifier=CACHE)
         if WITH_DEPTH:
-            tl.store(depth, nothing, mask=inside)
+            tl.store(depth, nothing, mask=inside, cache_modifier=CACHE)
     else:
         found = locate(surface + item * n_faces * 16, face, row, column, PERSPECTIVE)
         at00, at01, at10, at11, part_x, part_y = texels_around(
@@ -96,6 +109,7 @@ def shade_pixels(
         texels = texture + item * texture_item
         for channel in tl.static_range(CHANNELS):
             colour, _, _ = blend(texels + channel * texture_channel, at00, at01, at10, at11, part_x, part_y)
-            tl.store(image + channel * plane, tl.where(shown, colour, 0.0).to(image.dtype.element_ty), mask=inside)
+            colour = tl.where(shown, colour, 0.0).to(image.dtype.element_ty)
+            tl.store(image + channel * plane, colour, mask=inside, cache_modifier=CACHE)
         if WITH_DEPTH:
-            tl.store(depth, tl.where(shown, found[3], 0.0).to(depth.dtype.element_ty), mask=inside)
+            tl.store(depth, tl.where(shown, found[3], 0.0).to(depth.dtype.element_ty), mask=inside, cache_modifier=CACHE)

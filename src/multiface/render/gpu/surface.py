@@ -1,13 +1,16 @@
 """What shading needs at each pixel: where on the texture it is, and the texels around that; the same code for all kernels.
 
-``surface`` holds 16 float32 per triangle and item: 0, 1 the pixel (column, row) that offsets are counted from; 2-4 the plane
-``x, y, constant`` of S; 5-7 and 8-10 those of the numerators of uv minus uv of corner 0; 11, 12 uv of corner 0 modulo 1.
-S is reciprocal depth and divides the numerators if perspective; otherwise it is depth and divides nothing.
+``surface`` holds 16 float64 per triangle and item, four unused: 0, 1 the pixel (column, row) that offsets are counted from; 2-4
+the plane ``x, y, constant`` of S; 5-7 and 8-10 those of the numerators of uv minus uv of corner 0; 11 uv of corner 0 modulo 1,
+two float32 in one. S is reciprocal depth and divides the numerators if perspective; otherwise it is depth and divides nothing.
 """
 
 # The language of Triton reads annotations itself, so they are not postponed in this file.
 import triton
 import triton.language as tl
+
+# Added to a float32 of magnitude below 2^22, it leaves no fraction: rounding that takes no slow conversion.
+_NO_FRACTION = tl.constexpr(12582912.0)
 
 
 @triton.jit
@@ -33,10 +36,11 @@ def locate(surface, face, row, column, PERSPECTIVE: tl.constexpr):
     s_c, u_x = _load_pair(at + 4)
     u_y, u_c = _load_pair(at + 6)
     v_x, v_y = _load_pair(at + 8)
-    v_c, u0 = _load_pair(at + 10)
-    kind: tl.constexpr = surface.dtype.element_ty
-    x, y = column.to(kind) - first_x, row.to(kind) - first_y
-    # in the type of the records: on slivers, large terms cancel
+    v_c, uv = _load_pair(at + 10)
+    uv = uv.to(tl.int64, bitcast=True)
+    u0, v0 = uv.to(tl.int32).to(tl.float32, bitcast=True), (uv >> 32).to(tl.int32).to(tl.float32, bitcast=True)
+    x, y = column.to(tl.float64) - first_x, row.to(tl.float64) - first_y
+    # in float64: on slivers, large terms cancel
     s = (s_x * x + (s_y * y + s_c)).to(tl.float32)
     if PERSPECTIVE:
         scale = 1.0 / s
@@ -46,8 +50,7 @@ def locate(surface, face, row, column, PERSPECTIVE: tl.constexpr):
         depth = s
     du = (u_x * x + (u_y * y + u_c)).to(tl.float32) * scale
     dv = (v_x * x + (v_y * y + v_c)).to(tl.float32) * scale
-    u, v = u0.to(tl.float32) + du, tl.load(at + 12).to(tl.float32) + dv
-    return x.to(tl.float32), y.to(tl.float32), scale, depth, du, dv, u, v
+    return x.to(tl.float32), y.to(tl.float32), scale, depth, du, dv, u0 + du, v0 + dv
 
 
 @triton.jit
@@ -72,12 +75,13 @@ def texels_around(u, v, texture_height, texture_width, row_stride, column_stride
 
 @triton.jit
 def _texel_pair(t, side):
-    position = (t - tl.floor(t)) * side - 0.5
-    whole = tl.floor(position)
-    # at least -1 and at most side - 1 by definition; the bounds below also hold for what is not a number
-    first = tl.minimum(tl.maximum(whole.to(tl.int32), -1), side - 1)
-    second = tl.where(first + 1 >= side, 0, first + 1)
-    return tl.where(first < 0, side - 1, first), second, position - whole
+    t -= (t + _NO_FRACTION) - _NO_FRACTION  # now within half a texture around 0
+    position = t * side - 0.5
+    whole = tl.floor(position).to(tl.int32)
+    part = position - whole.to(tl.float32)
+    # within the texture by definition; the bounds also hold for what is not a number
+    first = tl.minimum(tl.maximum(tl.where(whole < 0, whole + side, whole), 0), side - 1)
+    return first, tl.where(first + 1 >= side, 0, first + 1), part
 
 
 @triton.jit
@@ -85,6 +89,6 @@ def blend(texture, at00, at01, at10, at11, part_x, part_y):
     """Bilinear value, and its derivatives by part_x and part_y."""
     t00, t01 = tl.load(texture + at00).to(tl.float32), tl.load(texture + at01).to(tl.float32)
     t10, t11 = tl.load(texture + at10).to(tl.float32), tl.load(texture + at11).to(tl.float32)
-    upper, lower = t00 + (t01 - t00) * part_x, t10 + (t11 - t10) * part_x
-    by_x = (t01 - t00) * (1 - part_y) + (t11 - t10) * part_y
-    return upper + (lower - upper) * part_y, by_x, lower - upper
+    upper, lower = tl.fma(t01 - t00, part_x, t00), tl.fma(t11 - t10, part_x, t10)
+    by_x = tl.fma((t11 - t10) - (t01 - t00), part_y, t01 - t00)
+    return tl.fma(lower - upper, part_y, upper), by_x, lower - upper
