@@ -49,7 +49,8 @@ def pack_person(capture: Path, out: Path, *, split_images: set[str], split_textu
                 continue
             for camera in sorted(segment.iterdir()):
                 _pack(folder / f"{kind}--{segment.name}_cam{camera.name}.tar", capture, [camera])
-    _pack(folder / "audio.tar", capture, [capture / "audio"])
+    if (capture / "audio").is_dir():
+        _pack(folder / "audio.tar", capture, [capture / "audio"])
     _pack(folder / "metadata.tar", capture, sorted(path for path in capture.iterdir() if path.is_file()))
     write_lists(folder)
     return folder

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from multiface.core.errors import ArgumentError
 from multiface.core.lazy import optional_import
-from multiface.release.errors import MissingFileError, Stopped, TransferError
+from multiface.release.errors import ChangedError, MissingFileError, Stopped, TransferError
 
 if TYPE_CHECKING:
     import httpx
@@ -210,6 +210,7 @@ class Server:
         Raises:
             httpx.HTTPError: no connection, a status that is no success.
             BadAnswer: the range is not the one asked for.
+            ChangedError: the file is shorter than it was said to be.
         """
         headers = {}
         if start or end is not None:
@@ -218,13 +219,13 @@ class Server:
                 headers["If-Range"] = etag
         with self._client.stream("GET", self.url(path), headers=headers) as answer:
             if answer.status_code == 416:
-                raise BadAnswer("the file ends before the place where it was to go on")
+                raise ChangedError("the file ends before the place where it was to go on", where=self.url(path))
             answer.raise_for_status()
             first, total = _range(answer)
             yield Opened(first, total, _version(answer), answer.headers.get("content-type", ""), self._chunks(answer))
 
     def _chunks(self, answer: httpx.Response) -> Iterator[bytes]:
-        for chunk in answer.iter_raw(1 << 18):
+        for chunk in answer.iter_raw():
             if self.stop.is_set():
                 raise Stopped
             yield chunk

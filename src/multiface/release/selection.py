@@ -158,9 +158,9 @@ def _audio(archive: Archive, person: Person, segments: frozenset[str] | None) ->
 
 def _check_expressions(config: PublishedConfig, people: Mapping[str, Person]) -> None:
     """An entry that nobody's archives match is a mistake; one that only these people lack is not."""
-    names = {archive.name for person in people.values() for archive in archives(person)}
+    names = _all_names(people.values())
     for entry in config.expressions:
-        if not any(entry in name for name in names):
+        if entry not in names:
             segments = sorted({name for person in people.values() for name in person.segments})
             raise ArgumentError(
                 f"expression {entry!r} matches no archive of anybody",
@@ -172,10 +172,15 @@ def _check_expressions(config: PublishedConfig, people: Mapping[str, Person]) ->
 def _config_notes(config: PublishedConfig | None, people: Sequence[Person]) -> Iterable[str]:
     if config is None:
         return
-    names = {archive.name for person in people for archive in archives(person)}
-    unmatched = [entry for entry in config.expressions if not any(entry in name for name in names)]
+    names = _all_names(people)
+    unmatched = [entry for entry in config.expressions if entry not in names]
     if unmatched:
         yield f"{len(unmatched)} expressions of {config.path.name} match nothing of these people: {_some(unmatched)}"
+
+
+def _all_names(people: Iterable[Person]) -> str:
+    """All archive names in one text: looking for a part of any of them there takes milliseconds."""
+    return "\n".join(archive.name for person in people for archive in archives(person))
 
 
 def _absent(selection: Selection, people: Sequence[Person], cameras: frozenset[str] | None) -> Iterable[str]:

@@ -130,6 +130,8 @@ class TarReader:
     def _header(self) -> tarfile.TarInfo | None:
         start = self._stream.position
         block = self._stream.exactly(BLOCK)
+        if start == 0 and block.lstrip()[:1] == b"<":
+            raise self._damaged("an HTML page")
         if len(block) < BLOCK:
             raise self._damaged(f"it ends without the mark of its end, after {self._stream.position:,} bytes")
         if not any(block):
@@ -137,9 +139,7 @@ class TarReader:
         try:
             return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError, OverflowError) as error:
-            page = b"<html" in block.lower() or b"<!doctype" in block.lower()
-            found = "an HTML page" if page and start == 0 else f"{error} at byte {start:,}"
-            raise self._damaged(found) from error
+            raise self._damaged(f"{error} at byte {start:,}") from error
 
     def _extension(self, header: tarfile.TarInfo) -> bytes:
         """Content of a header that describes the next one."""

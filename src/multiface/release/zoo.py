@@ -167,7 +167,7 @@ def _fetch(server: Server, url: str, path: Path, received: Callable[[int, int | 
     total = known.get("size") if start else None
     stream = FileStream(server, url, start=start, total=total, etag=known.get("etag", "") if start else "")
     digest = hashlib.sha256()
-    with storage_errors(path), part.open("r+b" if start else "wb") as file:
+    with storage_errors(path), part.open("r+b" if start else "w+b") as file:
         while piece := file.read(1 << 20):
             digest.update(piece)
         for chunk in stream.chunks():

@@ -1,0 +1,88 @@
+"""A download that is killed again and again ends like one that was left alone, and fetches nothing twice that was complete."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from multiface.release import State
+from multiface.release.records import read_record
+from release_archives import V1_CAMERAS, V1_ROOT, V1_SEGMENTS, files_below, pack_person, write_released_capture
+from release_server import ReleaseServer, serve
+
+ROUNDS = int(os.environ.get("MULTIFACE_KILL_ROUNDS", "20"))
+ROM = {"EXP_ROM07_Facial_Expressions"}
+
+
+class Executioner:
+    """Kills the client when the server has sent so many bytes."""
+
+    def __init__(self, server: ReleaseServer) -> None:
+        self.process: subprocess.Popen | None = None
+        self.left = 0
+        server.slice_bytes = 3000
+        server.before_slice = self.before_slice
+
+    def before_slice(self, path: str, position: int) -> None:
+        self.left -= 3000
+        process = self.process
+        if self.left < 0 and process is not None and not path.endswith("CHECKSUM"):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def complete_up_to(state: State) -> dict[str, int]:
+    """Archive -> up to where its members are written down as complete; its whole size once it is in place."""
+    done = {}
+    for archive in state.recorded():
+        record = read_record(state.record(archive))
+        if record.entries:
+            done[archive.key] = max(entry.after for entry in record.entries.values())
+        if record.placed:
+            done[archive.key] = 1 << 60
+    return done
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL here")
+@pytest.mark.parametrize("store", ["png", "jpeg"])
+def test_killed_at_random_moments_it_ends_like_an_undisturbed_run(tmp_path: Path, store: str) -> None:
+    dice = random.Random(store)
+    capture = write_released_capture(tmp_path / "captures", V1_ROOT, V1_SEGMENTS, V1_CAMERAS, photo_size=(64, 48))
+    pack_person(capture, tmp_path / "served", split_images=ROM, split_textures=ROM)
+    rounds = ROUNDS if store == "png" else max(ROUNDS // 10, 2)
+    with serve(tmp_path / "served") as server:
+        words = ["--entity", "6795937", "--segment", *V1_SEGMENTS, "--camera", *V1_CAMERAS, "--base_url", server.url]
+        words += ["--connections", "3", "--workers", "1", "--store", store]
+        command = [sys.executable, "-m", "multiface", "download", *words, "--dest"]
+        subprocess.run([*command, str(tmp_path / "undisturbed")], check=True, capture_output=True)
+        total = sum(asked.sent for asked in server.log)
+        executioner, state, kills = Executioner(server), State(tmp_path / "killed"), 0
+        while kills < rounds:
+            complete, seen = complete_up_to(state), len(server.log)
+            executioner.left = dice.randrange(total // rounds)
+            executioner.process = subprocess.Popen(
+                [*command, str(tmp_path / "killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            status = executioner.process.wait()
+            executioner.process = None
+            for asked in server.log[seen:]:
+                assert asked.start >= complete.get(asked.path, 0), f"{asked.path} was fetched again from byte {asked.start}"
+            if status == 0:
+                break
+            assert status == -signal.SIGKILL
+            kills += 1
+        if status != 0:
+            done = subprocess.run([*command, str(tmp_path / "killed")], check=False, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+    assert kills >= rounds // 2
+    assert any(asked.start > 0 for asked in server.log), "no archive was gone on with in its middle"
+    assert files_below(tmp_path / "killed") == files_below(tmp_path / "undisturbed")
+    if store == "png":
+        assert files_below(tmp_path / "killed") == files_below(tmp_path / "captures")
+    assert not any((tmp_path / "killed" / ".multiface" / "staging").rglob("*.png"))
