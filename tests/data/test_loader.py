@@ -168,6 +168,76 @@ def test_a_broken_mesh_or_pose_takes_its_frame_with_it(own, file):
     assert loader.n_left_out == 3 and [file in what for what, _ in loader.skipped] == [True]
 
 
+def training(capture, **options) -> BatchLoader:
+    return BatchLoader(capture, everything(capture), 4, **{"shuffle": True, "seed": 1, "workers": 2, **options})
+
+
+def test_when_training_others_take_the_place_of_broken_samples(own):
+    whole = names(training(own))
+    break_file(own.path / "unwrapped_uv_16" / "E001_Neutral_Eyes_Open" / "400003" / "000105.png")
+    loader = training(own)
+    got = names(loader)
+    lost = (str(own.frames[1]), "400003")
+    assert len(got) == 9 and [len(batch) for batch in training(own)] == [4, 4, 1], "batches stay whole"
+    assert lost not in got and [a for a, b in zip(whole, got) if a != b] == [lost], "nothing else changes"
+    assert loader.n_left_out == 1 and len(loader.skipped) == 1
+    assert names(loader) == got == names(training(own, workers=0)), "what is known changes nothing about the choice"
+
+
+def test_a_broken_frame_is_replaced_view_by_view(own):
+    break_file(own.path / "tracked_mesh" / "E001_Neutral_Eyes_Open" / "000105.bin")
+    loader = training(own, views_per_frame=3, workers=3)
+    got = names(loader)
+    assert len(got) == 9 and not any(str(own.frames[1]) == key for key, _ in got) and loader.n_left_out == 3
+
+
+def test_a_batch_of_which_everything_is_broken_is_counted_and_replaced(own):
+    break_file(own.path / "unwrapped_uv_16" / "E001_Neutral_Eyes_Open" / "average" / "000105.png")
+    loader = BatchLoader(own, everything(own), 3, shuffle=True, views_per_frame=3, seed=2)
+    assert [len(batch) for batch in loader] == [3, 3, 3] and loader.n_left_out == 3
+    loader.set_epoch(0, start=1)
+    assert len(list(loader)) == 2
+    testing = BatchLoader(own, everything(own), 3)
+    shares = list(testing.shares())
+    assert [share.batch is None for share in shares] == [False, True, False] and shares[1].planned == 3
+
+
+def test_a_resumed_epoch_sees_the_same_substitutes(own):
+    break_file(own.path / "unwrapped_uv_16" / "E001_Neutral_Eyes_Open" / "400003" / "000105.png")
+    loader = training(own)
+    whole = names(loader)
+    for start in (1, 2):
+        again = training(own)
+        again.set_epoch(0, start=start)
+        assert names(again) == whole[4 * start :]
+
+
+def test_when_training_nothing_readable_is_refused(own):
+    for picture in (own.path / "unwrapped_uv_16").rglob("*.png"):
+        picture.write_bytes(b"")
+    with pytest.raises(CaptureError, match=r"cannot be read|could be read"):
+        list(training(own))
+
+
+def test_a_disk_that_went_away_is_noticed_soon(tmp_path):
+    capture = write_small_capture(tmp_path / "many", segments={"E001": 60})
+    index = everything(capture)
+    for picture in (capture.path / "unwrapped_uv_16" / "E001" / "average").iterdir():
+        picture.unlink()
+    loader = BatchLoader(capture, index, 2, shuffle=True, workers=1)
+    with pytest.raises(CaptureError, match="in a row"):
+        list(loader)
+    assert len(loader.skipped) < 60
+
+
+def test_a_picture_that_turns_unreadable_in_mid_run_is_named(own):
+    loader = training(own, cache_bytes=0)
+    assert len(names(loader)) == 9 and loader.skipped == []
+    broken = break_file(own.path / "unwrapped_uv_16" / "E001_Neutral_Eyes_Open" / "400004" / "000108.png")
+    loader.set_epoch(1)
+    assert len(names(loader)) == 9 and [what for what, _ in loader.skipped] == [str(broken)]
+
+
 def test_files_that_vanish_or_have_another_size_are_left_out(own):
     index = everything(own)
     (own.path / "images" / "E001_Neutral_Eyes_Open" / "400002" / "000105.png").unlink()
@@ -215,7 +285,7 @@ def test_cached_pictures_are_decoded_once(own, monkeypatch):
     decoded = []
     texture = Capture.texture
     monkeypatch.setattr(
-        Capture, "texture", lambda self, key, camera: decoded.append((key, camera)) or texture(self, key, camera)
+        Capture, "texture", lambda self, key, camera, out: decoded.append((key, camera)) or texture(self, key, camera, out)
     )
     loader = BatchLoader(own, everything(own), 4, workers=0)
     first, second = [batch.texture for batch in loader], [batch.texture for batch in loader]
@@ -230,13 +300,15 @@ def test_cached_pictures_are_decoded_once(own, monkeypatch):
 
 
 def test_the_cache_keeps_to_its_limit():
-    cache = ArrayCache(250)
-    arrays = [cache.get(i, lambda i=i: np.full(100, i, np.uint8)) for i in range(4)]
-    assert cache.n_bytes == 200 and [array[0] for array in arrays] == [0, 1, 2, 3]
-    assert cache.get(0, lambda: np.zeros(1)) is arrays[0]
-    assert cache.get(3, lambda: np.full(5, 9))[0] == 9
-    with pytest.raises(ValueError, match="read-only"):
-        arrays[0][0] = 1
+    cache, made = ArrayCache(250), []
+
+    def fill(key: int) -> int:
+        out = np.zeros(100, np.uint8)
+        cache.fill(key, out, lambda out: (made.append(key), out.fill(key + 1)))
+        return int(out[0])
+
+    assert [fill(key) for key in (0, 1, 2, 0, 1, 2)] == [1, 2, 3, 1, 2, 3]
+    assert made == [0, 1, 2, 2] and cache.n_bytes == 200
 
 
 def test_a_batch_moves_to_a_device_whole(capture):

@@ -5,6 +5,7 @@ from multiface.data.camera_split import CameraSplit, derive_camera_split, load_c
 from multiface.data.index import Sample, SampleIndex, Skipped, build_index, require_samples
 from multiface.data.loader import BatchLoader, Share
 from multiface.data.normalisation import MissingRule, Normalisation, resize_texture
+from multiface.data.prefetch import DevicePrefetcher
 from multiface.data.test_segments import DEFAULT_TEST_SEGMENTS, check_test_segments, read_test_segments
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Batch",
     "BatchLoader",
     "CameraSplit",
+    "DevicePrefetcher",
     "MissingRule",
     "Normalisation",
     "Sample",

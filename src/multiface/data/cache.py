@@ -11,8 +11,7 @@ import numpy as np
 class ArrayCache:
     """Keeps arrays until ``limit`` bytes are reached and then no more; what is kept stays.
 
-    With the random order of training this serves as many requests as any other policy of that size. Arrays are handed out
-    read-only, to several threads.
+    With the random order of training this serves as many requests as any other policy of that size. Used by several threads.
     """
 
     def __init__(self, limit: int) -> None:
@@ -26,15 +25,15 @@ class ArrayCache:
         """Bytes kept now."""
         return self._bytes
 
-    def get(self, key: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
-        """The array kept under ``key``, else that of ``make``, kept if there is room."""
+    def fill(self, key: Hashable, out: np.ndarray, make: Callable[[np.ndarray], None]) -> None:
+        """Fill ``out`` with the array kept under ``key``, else by ``make(out)``, and keep a copy if there is room."""
         array = self._arrays.get(key)
         if array is not None:
-            return array
-        array = make()
-        array.setflags(write=False)
+            np.copyto(out, array)
+            return
+        make(out)
         with self._lock:
-            if key not in self._arrays and self._bytes + array.nbytes <= self._limit:
-                self._arrays[key] = array
-                self._bytes += array.nbytes
-        return array
+            if key in self._arrays or self._bytes + out.nbytes > self._limit:
+                return
+            self._bytes += out.nbytes
+        self._arrays[key] = out.copy()

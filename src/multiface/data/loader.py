@@ -6,13 +6,16 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import NamedTuple
 
-from multiface.capture import Capture
-from multiface.core.errors import ArgumentError, CaptureError
-from multiface.core.parallel import default_workers, ordered_map
+from multiface.capture import Capture, FrameKey
+from multiface.core.errors import ArgumentError, CaptureError, FormatError
+from multiface.core.parallel import default_workers
 from multiface.data.batch import Batch
+from multiface.data.batch_reader import BatchReader, ReadBatch
+from multiface.data.buffers import BatchBuffers, BufferRing
 from multiface.data.index import Sample, SampleIndex, Skipped
 from multiface.data.reader import SampleReader
 from multiface.data.sampler import Part, deal_batches, epoch_order, share_batch, split_batches
+from multiface.data.substitutes import Substitutes
 
 
 class Share(NamedTuple):
@@ -35,21 +38,25 @@ class BatchLoader:
     """Iterable over the batches of one epoch.
 
     The order is a function of ``(seed, epoch)`` and differs between epochs when shuffled; threads change nothing about it.
-    Decoding releases the interpreter, so threads share the work without copies between processes. Leaving an iteration
-    early ends its threads.
+    Decoding releases the interpreter, so threads share the work without copies between processes; they share the views of
+    a batch, so few batches have to be in memory at a time. Leaving an iteration early ends its threads.
+
+    A sample with a missing or broken file is named in ``skipped``. When shuffling, another one takes its place, chosen by
+    ``(seed, epoch, batch, place)`` alone: batches stay whole, and a resumed run sees the same. Otherwise (testing, where
+    no sample may count twice) the batch is smaller.
 
     Args:
         capture: The capture.
         index: Its samples, from :func:`build_index`.
-        batch_size: Views in a batch; the last batch of an epoch may be smaller, and so are batches with broken files.
+        batch_size: Views in a batch; the last batch of an epoch may be smaller.
         photo_size: (height, width) to which photos are resized (by area averages); None when photos are not needed: then
             they are never opened.
         need_texture: Whether camera textures are needed.
         shuffle: Random order, a new one in each epoch; else the order of the index.
         seed: Of that order.
-        workers: Threads, each reading whole batches; one per core, up to eight, when absent; 0 reads in the calling thread.
+        workers: Threads that read views; one per core, up to sixteen, when absent; 0 reads in the calling thread.
         views_per_frame: When shuffling, how many views of a frame come together (they share its average and mesh).
-        drop_broken: Leave out samples with missing or broken files and report them in ``skipped``; else raise.
+        drop_broken: Do without samples whose files are missing or broken, and report them in ``skipped``; else raise.
         cache_bytes: Memory for decoded pictures; what fits is decoded once.
         rank: Which of ``world_size`` processes this is.
         world_size: Number of processes.
@@ -59,7 +66,7 @@ class BatchLoader:
 
     Attributes:
         skipped: Files found broken so far, each once, and why.
-        n_left_out: Samples that the latest iteration left out because of them.
+        n_left_out: Samples that the latest iteration replaced or left out because of them.
 
     Raises:
         ArgumentError: a size or count that cannot be.
@@ -92,11 +99,11 @@ class BatchLoader:
         self.index = index
         self.batch_size = batch_size
         self.skipped: list[Skipped] = []
-        self._reader = SampleReader(
-            capture, photo_size=photo_size, need_texture=need_texture, cache_bytes=cache_bytes, drop_broken=drop_broken
-        )
+        self._reader = SampleReader(capture, photo_size=photo_size, need_texture=need_texture, cache_bytes=cache_bytes)
+        self._drop_broken = drop_broken
+        self._substitutes = Substitutes(index.samples, seed, replace=shuffle)
         self._shuffle, self._seed, self._views_per_frame = shuffle, seed, views_per_frame
-        self._workers = default_workers() if workers is None else workers
+        self._workers = default_workers(16) if workers is None else workers
         self._rank, self._world_size, self._shared = rank, world_size, shared
         self._epoch = self._start = self.n_left_out = 0
 
@@ -135,25 +142,47 @@ class BatchLoader:
         """The batches one by one, also those of which nothing is left: exactly ``len(self)`` on every process.
 
         Raises:
-            CaptureError: not one sample of the epoch could be read.
+            CaptureError: not one sample of the epoch could be read, or too many in a row cannot be.
+            FormatError: a file is broken, and broken files are not to be done without.
         """
-        parts, plan = self.parts(), self.plan()
-        workers = min(self._workers, len(plan))
+        with closing(self.read(None)) as batches:
+            for share, read in batches:
+                batch = None if read.buffers is None or not read.samples else read.buffers.batch(*_names(read))
+                yield share._replace(batch=batch)
+
+    def read(self, ring: BufferRing | None) -> Generator[tuple[Share, ReadBatch], None, None]:
+        """The same as arrays in memory of ``ring``, whose buffers the caller gives back; ``Share.batch`` is None."""
+        parts = self.parts()
+        epoch, first, samples = self._epoch, self._start, self.index.samples
+
+        def choose(number: int) -> tuple[list[Sample], int]:
+            planned = [samples[position] for position in parts[number].positions]
+            return self._substitutes.choose(planned, epoch, first + number, parts[number].start)
+
+        workers = min(self._workers, max((len(part.positions) for part in parts), default=0) * len(parts))
+        reader = BatchReader(self._reader, workers, self.batch_size)
         self.n_left_out = n_read = 0
-        with closing(ordered_map(self._reader.read, plan, workers=workers, ahead=workers + 2)) as results:
-            for part, (batch, skipped) in zip(parts, results):
-                self._report(skipped)
-                n_views = 0 if batch is None else len(batch)
-                self.n_left_out += len(part.positions) - n_views
-                n_read += n_views
-                yield Share(batch, len(part.positions), part.start, part.total)
-        if any(plan) and not n_read and self._world_size == 1:  # one of several cannot know what the others read
-            raise CaptureError(
-                "not one sample of the epoch could be read",
-                where=self.capture.path,
-                found="; ".join(f"{what}: {reason}" for what, reason in self.skipped[:3]),
-                remedy=f"Look for broken files with: multiface inspect {self.capture.path}",
-            )
+        with closing(reader.read(range(len(parts)), choose, self._found_broken, ring)) as batches:
+            for part, read in zip(parts, batches):
+                self.n_left_out += read.n_left_out
+                n_read += len(read.samples)
+                yield Share(None, len(part.positions), part.start, part.total), read
+        if any(part.positions for part in parts) and not n_read and self._world_size == 1:
+            raise self._nothing()  # one of several processes cannot know what the others read
+
+    def _found_broken(self, what: FrameKey | Sample, skipped: Skipped) -> None:
+        if not self._drop_broken:
+            raise FormatError(skipped.reason, where=skipped.what, remedy="Mend the file, or let training do without it")
+        self._substitutes.note(what)
+        self._report(skipped)
+
+    def ring(self, pinned: bool) -> BufferRing:
+        """Memory for :meth:`read`: as many buffers as it fills ahead, and one for who takes them."""
+        ahead = BatchReader(self._reader, self._workers, self.batch_size).ahead
+        return BufferRing(ahead + 1, self._reader.shape(self.batch_size, min(self.batch_size, self._n_frames())), pinned)
+
+    def _n_frames(self) -> int:
+        return len({sample.key for sample in self.index.samples})
 
     def any_batch(self) -> Batch:
         """A batch of one view, the first that can be read.
@@ -162,14 +191,29 @@ class BatchLoader:
             CaptureError: there is none.
         """
         for sample in self.index.samples:
-            batch, skipped = self._reader.read([sample])
-            self._report(skipped)
-            if batch is not None:
-                return batch
+            buffers = BatchBuffers(self._reader.shape(1, 1))
+            failed = self._reader.read_frame(sample.key, buffers, 0) or self._reader.read_view(sample, buffers, 0)
+            if failed is None:
+                self._reader.place_views([sample], [sample.key], buffers)
+                return buffers.batch((sample.key,), (sample.camera,))
+            self._report(failed)
         raise CaptureError("not one sample can be read", where=self.capture.path)
 
-    def _report(self, skipped: list[Skipped]) -> None:
-        self.skipped += [entry for entry in skipped if entry not in self.skipped]
+    def _nothing(self) -> CaptureError:
+        return CaptureError(
+            "not one sample of the epoch could be read",
+            where=self.capture.path,
+            found="; ".join(f"{what}: {reason}" for what, reason in self.skipped[:3]),
+            remedy=f"Look for broken files with: multiface inspect {self.capture.path}",
+        )
+
+    def _report(self, entry: Skipped) -> None:
+        if entry not in self.skipped:
+            self.skipped.append(entry)
+
+
+def _names(read: ReadBatch) -> tuple[tuple[FrameKey, ...], tuple[str, ...]]:
+    return tuple(read.keys), tuple(sample.camera for sample in read.samples)
 
 
 def _check(is_right: bool, what: str, found: object) -> None:

@@ -15,7 +15,7 @@ import torch
 from multiface import losses
 from multiface.capture import FrameKey
 from multiface.core.errors import CaptureError, DivergenceError
-from multiface.data import Batch, BatchLoader, Share
+from multiface.data import Batch, BatchLoader, DevicePrefetcher, Share
 from multiface.models import ModelInfo
 from multiface.train.checkpoints import Checkpoints
 from multiface.train.config import TrainConfig
@@ -100,6 +100,7 @@ class Trainer:
             compiled=config.compile and self.device.type == "cuda",
             average_gradients=self.averager,
         )
+        self.batches = DevicePrefetcher(self.train_loader, self.device)
         self.noise = self.step.noise = SharedNoise(self.train_loader.batch_size, self.device)
         self.checkpoints = Checkpoints(self.folder, config.keep_states)
         self._stand_in: Batch | None = None
@@ -181,7 +182,7 @@ class Trainer:
         while self.position.epoch < self.config.epochs and not self._finished():
             self.train_loader.set_epoch(self.position.epoch, start=self.position.batches)
             counts: list[int] = []
-            with closing(self.train_loader.shares()) as shares:
+            with closing(self.batches.shares()) as shares:
                 self.group.watch.progress(f"waiting for its data before update {self.position.iteration}")
                 for share in shares:
                     counts.append(0 if share.batch is None else len(share.batch))

@@ -29,7 +29,8 @@ def record_cuda_graph(work: Callable[[], Result]) -> Callable[[], Result]:
     torch.cuda.synchronize()
     torch.cuda.empty_cache()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Only this thread's calls belong to the recording: another one brings the next batches meanwhile.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         result = work()
 
     def repeat() -> Result:

@@ -1,0 +1,134 @@
+"""Memory that batches are decoded into: one block for each batch, so that one copy brings all of it to a device."""
+
+from __future__ import annotations
+
+import math
+import queue
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from multiface.capture import FrameKey
+from multiface.data.batch import Batch
+
+_ALIGNMENT = 256
+
+
+@dataclass(frozen=True)
+class BatchShape:
+    """Sizes of a batch's arrays.
+
+    Attributes:
+        views, frames: B and F.
+        texture_size: T.
+        n_vertices: V.
+        photo_size: (H, W); None without photos.
+        has_texture: Whether there are camera textures.
+    """
+
+    views: int
+    frames: int
+    texture_size: int
+    n_vertices: int
+    photo_size: tuple[int, int] | None
+    has_texture: bool
+
+    def arrays(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """Shape and type of each array of a :class:`Batch`, in the order in which they lie in the block.
+
+        The averages come last: a batch of fewer frames than the block has room for is a shorter copy.
+        """
+        views, frames, size = self.views, self.frames, self.texture_size
+        arrays: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
+            "frame_of_view": ((views,), torch.int64),
+            "camera_index": ((views,), torch.int64),
+            "view": ((views, 3), torch.float32),
+            "projection": ((views, 3, 4), torch.float32),
+            "head_pose": ((frames, 3, 4), torch.float32),
+            "vertices": ((frames, self.n_vertices, 3), torch.float32),
+        }
+        if self.has_texture:
+            arrays["texture"] = ((views, size, size, 3), torch.uint8)
+        if self.photo_size is not None:
+            arrays["photo"] = ((views, *self.photo_size, 3), torch.uint8)
+        arrays["average"] = ((frames, size, size, 3), torch.uint8)
+        return arrays
+
+
+class BatchBuffers:
+    """The arrays of a batch of up to ``shape.views`` views and ``shape.frames`` frames, on the CPU.
+
+    Args:
+        shape: Sizes.
+        pinned: Page-locked, so that copies to a CUDA device need not wait.
+
+    Attributes:
+        arrays: Name -> NumPy array to write into.
+    """
+
+    def __init__(self, shape: BatchShape, pinned: bool = False) -> None:
+        self.shape = shape
+        self._offsets, self._size = _place(shape)
+        self._block = torch.empty(self._size, dtype=torch.uint8, pin_memory=pinned)
+        self.arrays: dict[str, np.ndarray] = {name: x.numpy() for name, x in _carve(self._block, shape).items()}
+
+    def batch(self, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
+        """What is in the arrays, as a batch that shares their memory."""
+        return _batch(self._block, self.shape, keys, cameras)
+
+    def batch_on(self, device: torch.device, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
+        """The same on a device, by one copy that is not waited for."""
+        used = self._offsets["average"] + len(keys) * self.shape.texture_size**2 * 3
+        block = torch.empty(self._size, dtype=torch.uint8, device=device)
+        block[:used].copy_(self._block[:used], non_blocking=True)
+        return _batch(block, self.shape, keys, cameras)
+
+
+class BufferRing:
+    """A fixed number of :class:`BatchBuffers`, taken and given back.
+
+    Args:
+        count: How many.
+        shape: Of all of them.
+        pinned: See there.
+    """
+
+    def __init__(self, count: int, shape: BatchShape, pinned: bool) -> None:
+        self.shape = shape
+        self._free: queue.SimpleQueue[BatchBuffers] = queue.SimpleQueue()
+        for _ in range(count):
+            self._free.put(BatchBuffers(shape, pinned))
+
+    def take(self) -> BatchBuffers:
+        """Buffers that nobody uses; there must be some."""
+        return self._free.get_nowait()
+
+    def give(self, buffers: BatchBuffers) -> None:
+        """Buffers back, whose content is no longer needed."""
+        self._free.put(buffers)
+
+
+def _batch(block: torch.Tensor, shape: BatchShape, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
+    tensors: dict[str, torch.Tensor | None] = {"texture": None, "photo": None}
+    for name, tensor in _carve(block, shape).items():
+        tensors[name] = tensor[: len(keys) if name in ("average", "vertices", "head_pose") else len(cameras)]
+    return Batch(keys=keys, cameras=cameras, **tensors)  # type: ignore[arg-type]
+
+
+def _place(shape: BatchShape) -> tuple[dict[str, int], int]:
+    """First byte of each array in the block, and the block's size."""
+    offsets, position = {}, 0
+    for name, (dimensions, dtype) in shape.arrays().items():
+        offsets[name] = position
+        size = math.prod(dimensions) * dtype.itemsize
+        position += -(-size // _ALIGNMENT) * _ALIGNMENT
+    return offsets, position
+
+
+def _carve(block: torch.Tensor, shape: BatchShape) -> dict[str, torch.Tensor]:
+    offsets, _ = _place(shape)
+    return {
+        name: block[offsets[name] : offsets[name] + math.prod(size) * dtype.itemsize].view(dtype).view(size)
+        for name, (size, dtype) in shape.arrays().items()
+    }
