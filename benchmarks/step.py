@@ -163,10 +163,10 @@ def parent(options: argparse.Namespace) -> list[dict]:
     rows: list[dict] = []
     ready = [_read_until(each, "READY") for each in children]
     for combination, each, is_ready in zip(combinations, children, ready):
-        if is_ready and each.stdin and each.stdout:
+        if is_ready and each.stdin is not None and each.stdout is not None:
             each.stdin.write("\n")
             each.stdin.flush()
-            lines = str(each.stdout.read()).splitlines()
+            lines: list[str] = list(each.stdout)
             rows += json.loads(lines[-1])["rows"] if lines and not each.wait() else []
         if each.wait():
             print(f"{combination}: failed with status {each.returncode}", file=sys.stderr)

@@ -15,7 +15,8 @@ LAYERS = (
     ("encoder 2.2", "down", 32, 32, 128), ("decoder 2.1", "up", 32, 32, 64), ("decoder 2.2", "up", 32, 16, 128),
     ("decoder 3.1", "up", 16, 16, 256), ("decoder 3.2", "up", 16, 3, 512), ("warp 2.2", "up", 64, 32, 64),
     ("warp 3.1", "up", 32, 32, 128), ("warp 3.2", "up", 32, 16, 256), ("residual 16", "same", 16, 16, 512),
-    ("residual 3", "same", 3, 3, 1024), ("warp last", "same", 16, 2, 512),
+    ("residual 16, half", "same", 16, 16, 256), ("residual 32", "same", 32, 32, 128),
+    ("residual 3", "same", 3, 3, 1024), ("warp last", "same", 16, 8, 512),
 )  # fmt: skip
 
 
@@ -44,9 +45,10 @@ def forms_of(kind: str, n_in: int, n_out: int, side: int) -> dict[str, tuple[tup
         "plain": ((n_in, side), (n_out, n_in, 3, 3), same),
         "plain, padded": ((padded(n_in), side), (padded(n_out), padded(n_in), 3, 3), same),
     }
-    if n_out < 4:
-        inputs = n_in if n_in > 4 else padded(4 * n_in)
-        found["cells 3x3"] = ((inputs, side // 2 if n_in <= 4 else side), (padded(4 * n_out), inputs, 3, 3), same)
+    for level in (1, 2):
+        cells = 4**level
+        shape = (padded(cells * n_out), padded(cells * n_in), 3, 3)
+        found[f"cells of {2**level} x {2**level}"] = ((shape[1], side // 2**level), shape, same)
     return found
 
 

@@ -41,10 +41,19 @@ def test_strided_convolution(dtype, layout, n_in, n_out, side) -> None:
     assert_same(forms.strided_by_cells, lambda x, k: F.conv2d(x, k, stride=2, padding=1), x, kernel)
 
 
-@pytest.mark.parametrize(("n_in", "n_out", "side"), [(3, 3, 2), (3, 3, 8), (2, 5, 6)])
-def test_convolution_of_few_channels(n_in, n_out, side) -> None:
+@pytest.mark.parametrize(("n_in", "n_out", "side", "levels"), [(3, 3, 2, 1), (3, 3, 8, 2), (2, 5, 6, 1), (3, 2, 4, 2)])
+def test_convolution_of_few_channels(n_in, n_out, side, levels) -> None:
     x, kernel = tensors((2, n_in, side, side), (n_out, n_in, 3, 3), dtype=torch.float64)
-    assert_same(forms.few_channels_by_cells, lambda x, k: F.conv2d(x, k, padding=1), x, kernel)
+    by_cells = lambda x, k: forms.few_channels_by_cells(x, k, levels)  # noqa: E731
+    assert_same(by_cells, lambda x, k: F.conv2d(x, k, padding=1), x, kernel)
+
+
+@pytest.mark.parametrize("channels", [3, 16, 24])
+@pytest.mark.parametrize("side", [6, 8])
+def test_convolution_of_any_channels(channels, side, monkeypatch) -> None:
+    monkeypatch.setattr(forms, "LARGE_SIDE", 8)
+    x, kernel = tensors((2, channels, side, side), (channels, channels, 3, 3), dtype=torch.float64)
+    assert_same(forms.convolve_3x3, lambda x, k: F.conv2d(x, k, padding=1), x, kernel)
 
 
 @pytest.mark.parametrize("side", [3, 4, 9])

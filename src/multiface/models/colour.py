@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from multiface.models import forms
+from multiface.models.gradients import correct
+
 
 class ColourCorrection(nn.Module):
     """``texture * weight[camera] + bias[camera]`` on the normalised texture, channels independent.
@@ -23,4 +26,5 @@ class ColourCorrection(nn.Module):
         """Correct (B, 3, T, T) normalised textures for the cameras ``cams`` (B,) int64, 0..n_cams-1."""
         weight = torch.cat((self.weight_anchor, self.weight))[cams]
         bias = torch.cat((self.bias_anchor, self.bias))[cams]
-        return torch.addcmul(bias, texture.to(torch.promote_types(texture.dtype, bias.dtype)), weight)
+        texture = texture.to(torch.promote_types(texture.dtype, bias.dtype))
+        return correct(texture, weight, bias) if forms.on_gpu(texture) else torch.addcmul(bias, texture, weight)

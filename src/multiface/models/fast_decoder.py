@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from multiface.core.errors import ArgumentError
+from multiface.models import forms
 from multiface.models.inputs import check_camera_indices, check_latent
 from multiface.models.layers import WeightNormalised
 from multiface.models.model import FaceModel
@@ -52,8 +53,8 @@ class FastDecoder:
         self._bf16 = bf16
         self._record = record
         dtype = torch.bfloat16 if bf16 else torch.float32
-        for module in (self._model.dec, self._model.warp):
-            for layer in [] if module is None else module.modules():
+        with forms.forced():
+            for layer in [*self._model.dec.modules(), *(self._model.warp.modules() if self._model.warp else ())]:
                 if isinstance(layer, WeightNormalised):
                     layer.prepare(dtype)
         # Addresses that recordings read from; rows that a call leaves alone hold valid values.
@@ -98,7 +99,7 @@ class FastDecoder:
         return self._recorded[corrected]
 
     def _decode(self, z: Tensor, view: Tensor, cams: Tensor | None) -> Decoded:
-        with torch.autocast(self._device.type, torch.bfloat16) if self._bf16 else nullcontext():
+        with forms.forced(), torch.autocast(self._device.type, torch.bfloat16) if self._bf16 else nullcontext():
             return self._model.decode(z, view, cams)
 
 
@@ -124,6 +125,4 @@ def record_cuda_graph(work: Callable[[], Decoded], warm_up: int = 3) -> Callable
 def _first(decoded: Decoded, count: int) -> Decoded:
     """Rows 0 .. count - 1."""
     optional = (decoded.unwarped_texture, decoded.grid)
-    return Decoded(
-        decoded.texture[:count], decoded.vertices[:count], *(None if x is None else x[:count] for x in optional)
-    )
+    return Decoded(decoded.texture[:count], decoded.vertices[:count], *(None if x is None else x[:count] for x in optional))

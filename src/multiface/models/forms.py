@@ -9,21 +9,39 @@ for such convolutions of 16 to 64 channels, and slow ones for stride 2 with few 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+LARGE_SIDE = 256
+FEW_CHANNELS = 16
+FEWEST_CHANNELS = 8
+"""From this side on, convolutions 3x3 of few channels run on cells of 2x2 texels, of fewer yet on 4x4."""
 
 CHANNEL_MULTIPLE = 8
 """Half-precision kernels for GPUs want channels in such numbers; libraries otherwise copy everything to pad it."""
 
 
-LARGEST_TEXELS_PADDED = 4
-"""Fewer channels than this are convolved on cells of 2x2 texels where the kernel is 3x3."""
+_forced: list[bool] = []
 
 
 def on_gpu(x: Tensor) -> bool:
-    """Whether to use the forms of this file; the plain ones are the faster ones on CPUs."""
-    return x.is_cuda
+    """Whether to use the forms of this file: on GPUs, where a compiler fuses the copies between layouts into what comes
+    before and after, or where :func:`forced` says so."""
+    return x.is_cuda and (torch.compiler.is_compiling() or bool(_forced))
+
+
+@contextmanager
+def forced() -> Iterator[None]:
+    """Use the forms of this file on GPUs without a compiler too: they pay where the weights are prepared once."""
+    _forced.append(True)
+    try:
+        yield
+    finally:
+        _forced.pop()
 
 
 def convolve_transposed(x: Tensor, kernel: Tensor) -> Tensor:
@@ -37,13 +55,15 @@ def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int) -> Ten
     """Convolution with padding 1, ``kernel`` (out, in, 4, 4) and stride 2 or (out, in, 3, 3) and stride 1."""
     if not on_gpu(x) or x.shape[-1] % 2:
         return F.conv2d(x, kernel, bias, stride=stride, padding=1)
-    if stride == 2:
-        y = strided_by_cells(x, kernel)
-    elif kernel.shape[0] < LARGEST_TEXELS_PADDED:
-        y = few_channels_by_cells(x, kernel)
-    else:
-        return F.conv2d(_channels_last(x), _channels_last(kernel), bias, padding=1)
+    y = strided_by_cells(x, kernel) if stride == 2 else convolve_3x3(x, kernel)
     return y if bias is None else y + bias.to(y.dtype)[:, None, None]
+
+
+def convolve_3x3(x: Tensor, kernel: Tensor) -> Tensor:
+    """``F.conv2d(x, kernel, padding=1)`` with the kernel (out, in, 3, 3), few channels in large pictures on cells of texels."""
+    if x.shape[-1] >= LARGE_SIDE and not x.shape[-1] % 4 and max(kernel.shape[:2]) <= FEW_CHANNELS:
+        return few_channels_by_cells(x, kernel, levels=2 if max(kernel.shape[:2]) < FEWEST_CHANNELS else 1)
+    return F.conv2d(_channels_last(x), _channels_last(kernel), padding=1)
 
 
 def transposed_by_windows(x: Tensor, kernel: Tensor) -> Tensor:
@@ -103,8 +123,7 @@ def doubled_and_convolved(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
         fine = F.interpolate(strip, scale_factor=2, mode="bilinear", align_corners=False)
         return F.conv2d(fine, kernel, padding=1).to(bias.dtype)
 
-    whole = pad_dimension(doubling_kernel(kernel), 0)
-    cells = F.conv2d(_channels_last(x), _channels_last(whole), padding=1)
+    cells = convolve_3x3(x, pad_dimension(doubling_kernel(kernel), 0))
     inside = spread_cells(cells, kernel.shape[0])[:, :, 2:-2, 2:-2].to(bias.dtype)
     left, right = plain(x[..., :2])[:, :, 2:-2, :2], plain(x[..., -2:])[:, :, 2:-2, -2:]
     top, bottom = plain(x[:, :, :2])[:, :, :2], plain(x[:, :, -2:])[:, :, -2:]
@@ -140,15 +159,21 @@ def cell_kernel(kernel: Tensor) -> Tensor:
     return kernel.reshape(n_out, n_in, 2, 2, 2, 2).permute(0, 3, 5, 1, 2, 4).reshape(n_out, 4 * n_in, 2, 2)
 
 
-def few_channels_by_cells(x: Tensor, kernel: Tensor) -> Tensor:
-    """``F.conv2d(x, kernel, padding=1)`` for ``x`` (B, c, S, S), S even, and ``kernel`` (c', c, 3, 3), on the cells of 2x2.
+def few_channels_by_cells(x: Tensor, kernel: Tensor, levels: int = 1) -> Tensor:
+    """``F.conv2d(x, kernel, padding=1)`` for ``x`` (B, c, S, S) and ``kernel`` (c', c, 3, 3), on cells of 2x2 texels, or with
+    two ``levels`` of 4x4; S a multiple of that.
 
-    For 3 channels, which would otherwise be padded to 8: here 12 are padded to 16 at a quarter of the texels.
+    Multiplies zeros, and is faster all the same: matrix units are idle below 64 channels, and 3 channels are padded to 8.
     """
-    n_out = kernel.shape[0]
-    widened = pad_dimension(pad_dimension(fine_kernel(kernel), 0), 1)
-    cells = F.conv2d(_channels_last(pad_dimension(gather_cells(x), 1)), _channels_last(widened), padding=1)
-    return spread_cells(cells, n_out)
+    n_out = [kernel.shape[0]]
+    for _ in range(levels):
+        x, kernel = gather_cells(x), fine_kernel(kernel)
+        n_out.append(kernel.shape[0])
+    kernel = pad_dimension(pad_dimension(kernel, 0), 1)
+    y = F.conv2d(_channels_last(pad_dimension(x, 1)), _channels_last(kernel), padding=1)
+    for level in reversed(range(levels)):
+        y = spread_cells(y, n_out[level])
+    return y
 
 
 def fine_kernel(kernel: Tensor) -> Tensor:

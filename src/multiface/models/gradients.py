@@ -1,4 +1,4 @@
-"""Two operations whose gradients PyTorch computes slowly on CPUs; the values and gradients are the usual ones."""
+"""Operations whose gradients PyTorch computes slowly; the values and gradients are the usual ones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,26 @@ def frobenius_norm(weight: Tensor) -> Tensor:
 def share_over_batch(bias: Tensor, like: Tensor) -> Tensor:
     """``bias`` (1, C, H, W) or (1, C, 1, 1) expanded to the shape of ``like`` (B, C, H, W), without a copy."""
     return _Share.apply(bias, like.shape)  # type: ignore[return-value]
+
+
+def correct(texture: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """``texture * weight + bias`` of textures (B, C, H, W) with a number per item and channel (B, C, 1, 1)."""
+    return _Correct.apply(texture, weight, bias)  # type: ignore[return-value]
+
+
+class _Correct(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, texture: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(texture, weight)
+        return torch.addcmul(bias, texture, weight)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        texture, weight = ctx.saved_tensors
+        gradient = gradients[0]
+        # Rows first: so few sums over so many texels would leave most of a GPU idle.
+        of_weight = (gradient * texture).sum(3, keepdim=True).sum(2, keepdim=True)
+        return gradient * weight, of_weight, gradient.sum(3, keepdim=True).sum(2, keepdim=True)
 
 
 class _FrobeniusNorm(torch.autograd.Function):
