@@ -39,7 +39,8 @@ def build_trainer(config: TrainConfig, observer: Observer, group: Group = ALONE)
     Raises:
         MultifaceError: what does not fit and what to do.
     """
-    config, notes = group.first(lambda: _settled(config, group))
+    settled, notes = group.first(lambda: _settled(config, group))
+    config = settled if group.is_first else _local(config, settled)
     prepared = group.together(lambda: _Prepared(config, group))
     config, data = prepared.config, prepared.data
     torch.manual_seed(config.seed)
@@ -100,6 +101,13 @@ def _settled(config: TrainConfig, group: Group) -> tuple[TrainConfig, list[str]]
         return config, []
     config, overridden = resumed(config, RunFolder(config.resume))
     return config, [f"changed from what the run began with: {note}" for note in overridden]
+
+
+def _local(config: TrainConfig, settled: TrainConfig) -> TrainConfig:
+    """The options of a process that is not the first: its own, which are compared later; those of the run when it resumes."""
+    if settled.resume is None:
+        return replace(config, overwrite=settled.overwrite)
+    return replace(settled, data_dir=config.data_dir or settled.data_dir, device=config.device or settled.device)
 
 
 class _Prepared:
