@@ -207,7 +207,7 @@ def versions() -> dict[str, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--archs", nargs="+", default=list(ARCHITECTURES), choices=list(ARCHITECTURES))
     parser.add_argument("--screen", nargs="+", default=["off", "on"], choices=["off", "on"])
     parser.add_argument("--modes", nargs="+", default=["fast", "eager"], choices=["fast", "eager"])
