@@ -73,6 +73,27 @@ def test_lpips_is_zero_for_equal_pictures_and_grows_with_the_difference(tmp_path
     torch.testing.assert_close(distance(prediction[1:2], target[1:2]), values[1:2])
 
 
+def test_lpips_agrees_with_torchmetrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same random features; torchvision, which only builds them there, is stood in for."""
+    import sys
+    from types import SimpleNamespace
+
+    import torchmetrics.functional.image.lpips as theirs
+
+    torch.save(random_alexnet(), tmp_path / "alexnet.pth")
+    ours = perceptual.load_perceptual(tmp_path / "alexnet.pth", torch.device("cpu"))
+    assert ours is not None
+    network = SimpleNamespace(features=ours._network)
+    models = SimpleNamespace(alexnet=lambda *_, **__: network, AlexNet_Weights=SimpleNamespace(IMAGENET1K_V1=None))
+    monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(models=models))
+    monkeypatch.setattr(theirs, "_TORCHVISION_AVAILABLE", True)
+    reference = theirs._LPIPS(pretrained=True, net="alex", pnet_rand=True)
+    prediction, target = (picture / 255 for picture in pictures(height=70, width=64))
+    with torch.no_grad():
+        wanted = reference(2 * prediction - 1, 2 * target - 1).flatten()
+    torch.testing.assert_close(ours(prediction, target), wanted, rtol=1e-5, atol=1e-7)
+
+
 def test_lpips_without_weights_is_left_out_and_nothing_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert perceptual.load_perceptual(None, torch.device("cpu")) is None
