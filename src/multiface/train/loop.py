@@ -207,7 +207,7 @@ class Trainer:
         moved = (batch or self._any_batch()).to(self.device)
         self._update(moved, 0 if batch is None else len(batch), share.start)
         images = len(moved) if self.averager is None else share.total
-        self._unread.append(_Views(moved.keys, moved.cameras, moved.frame_of_view, images))
+        self._unread.append(_Views(moved.keys, moved.cameras, moved.frame_of_view.clone(), images))  # not its whole block
         self._seconds += time.perf_counter() - self._mark
         self._mark = time.perf_counter()
         if not self._must_read():
