@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--profiles", type=Path, default=None, help="folder for a list of kernels of each combination")
     parser.add_argument("--decoder", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--decoder_with", default=None, help=argparse.SUPPRESS)
-    parser.add_argument("--layers", action="store_true", help="measure convolutions one by one as well")
+    parser.add_argument("--layers", nargs="*", choices=["up", "down", "same"], help="measure convolutions one by one as well")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -230,10 +230,10 @@ def main() -> None:
         options.profiles.mkdir(parents=True, exist_ok=True)
     alone = len(options.archs) * len(options.screen) == 1
     result = {"versions": versions(), "rows": child(options) if options.child or alone else parent(options)}
-    if options.layers:
+    if options.layers is not None:
         from step_layers import measure_layers, report_layers
 
-        result["layers"] = measure_layers(options.repeats)
+        result["layers"] = measure_layers(options.repeats, options.layers)
         report_layers(result["layers"])
     if not options.child:
         print(json.dumps(result["versions"]))

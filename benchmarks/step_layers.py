@@ -52,11 +52,11 @@ def forms_of(kind: str, n_in: int, n_out: int, side: int) -> dict[str, tuple[tup
     return found
 
 
-def measure_layers(repeats: int) -> list[dict]:
-    """A row for each layer and form: milliseconds forward, of the input's gradient and of the kernel's; bfloat16, NHWC."""
+def measure_layers(repeats: int, kinds: list[str]) -> list[dict]:
+    """A row for each layer (of some kinds, or all) and form: milliseconds forward, of the input's gradient and of the kernel's; bfloat16, NHWC."""
     torch.backends.cudnn.benchmark = True
     rows = []
-    for name, kind, n_in, n_out, side in LAYERS:
+    for name, kind, n_in, n_out, side in (layer for layer in LAYERS if not kinds or layer[1] in kinds):
         for form, (inputs, kernel, options) in forms_of(kind, n_in, n_out, side).items():
             rows.append({"layer": name, "form": form, **_times(inputs, kernel, options, repeats)})
             torch.cuda.empty_cache()

@@ -52,7 +52,9 @@ def train(capture: Path, folder: Path, variant: str, seed: int, options: argpars
     began = time.perf_counter()
     result = json.loads(_multiface(words).splitlines()[-1])
     kept = {name: result[name] for name in ("iterations", "images_per_second", "discarded", "validation")}
-    return {"variant": variant, "seed": seed, "seconds": time.perf_counter() - began, **kept}
+    run = {"variant": variant, "seed": seed, "seconds": time.perf_counter() - began, **kept}
+    print(json.dumps(run), file=sys.stderr, flush=True)  # a benchmark that is cut short shows what it had
+    return run
 
 
 def _multiface(words: list) -> str:
