@@ -53,7 +53,8 @@ def forms_of(kind: str, n_in: int, n_out: int, side: int) -> dict[str, tuple[tup
 
 
 def measure_layers(repeats: int, kinds: list[str]) -> list[dict]:
-    """A row for each layer (of some kinds, or all) and form: milliseconds forward, of the input's gradient and of the kernel's; bfloat16, NHWC."""
+    """A row for each layer (of some kinds, or all) and form: milliseconds of the result, of the gradient of the input and of
+    that of the kernel; bfloat16, channels last."""
     torch.backends.cudnn.benchmark = True
     rows = []
     for name, kind, n_in, n_out, side in (layer for layer in LAYERS if not kinds or layer[1] in kinds):

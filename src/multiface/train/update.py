@@ -140,7 +140,10 @@ class Update:
         if self._network is None or self._has_compiled:
             return self._compute(batch, noise, self._network)
         try:
-            result = self._compute(batch, noise, self._network)
+            with warnings.catch_warnings():
+                # Single precision is meant where it is used.
+                warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
+                result = self._compute(batch, noise, self._network)
             self._has_compiled = True
             return result
         except (MultifaceError, torch.cuda.OutOfMemoryError):
