@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from multiface.cli import COMMANDS
+
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "multiface"
 ROOMS = [
     "core", "geometry", "capture", "release", "render", "prepare", "data", "models", "losses", "train", "evaluate", "show",
@@ -77,7 +79,7 @@ def test_reading_captures_needs_no_torch() -> None:
     assert "torch" not in loaded_by("import multiface.capture")
 
 
-@pytest.mark.parametrize("command", ["train", "test", "demo", "synth", "inspect", "unwrap", "pack", "visualize", "show", "doctor"])
+@pytest.mark.parametrize("command", list(COMMANDS))
 def test_the_help_of_a_command_needs_no_torch(command: str) -> None:
     code = f"from multiface.cli import run\nassert run([{command!r}, '--help']) == 0"
     assert not loaded_by(code) & {"torch", "numba", "cv2", "av"}
