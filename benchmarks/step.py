@@ -155,6 +155,8 @@ def parent(options: argparse.Namespace) -> list[dict]:
         shared += ["--no-decoder"]
     shared += ["--decoder_with", options.screen[0]]
     combinations = [(arch, screen) for screen in options.screen for arch in options.archs]
+    if options.screen_archs is not None:
+        combinations = [(arch, screen) for arch, screen in combinations if screen == "off" or arch in options.screen_archs]
     environment = {**os.environ, "TORCHINDUCTOR_COMPILE_THREADS": str(max(2, (os.cpu_count() or 2) // len(combinations)))}
     children = []
     for arch, screen in combinations:
@@ -210,6 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--archs", nargs="+", default=list(ARCHITECTURES), choices=list(ARCHITECTURES))
     parser.add_argument("--screen", nargs="+", default=["off", "on"], choices=["off", "on"])
+    parser.add_argument("--screen_archs", nargs="+", default=None, help="with the screen loss only these")
     parser.add_argument("--modes", nargs="+", default=["fast", "eager"], choices=["fast", "eager"])
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--views_per_frame", type=int, default=1)
