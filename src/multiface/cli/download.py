@@ -103,6 +103,8 @@ def _check(options: DownloadOptions) -> None:
         raise ArgumentError("--offline goes with --dry_run", remedy="Nothing can be fetched without a network")
     if options.quality is not None and options.store == "png":
         raise ArgumentError("--quality goes with --store jpeg or --store avif", found="--store png")
+    if options.quality is not None and not 1 <= options.quality <= 100:
+        raise ArgumentError("quality cannot be used", where="--quality", expected="1..100", found=options.quality)
     if options.rate is not None and not options.rate > 0:
         raise ArgumentError("rate cannot be used", where="--rate", expected="megabytes a second", found=options.rate)
     if options.workers < 0:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,9 @@ from multiface.release import (
     read_published_config,
     verify,
 )
+from multiface.release.errors import TransferError
 from multiface.release.index_page import listed_person
+from multiface.release.names import Archive
 from multiface.release.repair import repair_plan
 from multiface.release.selection import Chosen
 from multiface.release.transcode import check_format
@@ -128,7 +131,13 @@ def people_of(selection: Selection, server: Server, options: DownloadOptions) ->
     unknown = [name for name in asked if name not in known and not set(name) & set("*?[")]
     if not unknown or options.offline or server.network.base_url == Network().base_url:
         return known
-    listed = {name: person for name in unknown if (person := listed_person(server, name)) is not None}
+    listed = {}
+    with Server(replace(server.network, retries=1)) as asked:
+        for name in unknown:
+            with suppress(TransferError):  # then it is unknown, and the user is told so
+                person = listed_person(asked, name)
+                if person is not None:
+                    listed[name] = person
     return {**known, **listed}
 
 
@@ -141,11 +150,19 @@ def _plan(options: DownloadOptions, chosen: Chosen, state: State, sizes: Sizes, 
         notes.append(f"sizes of {len(unknown):,} archives are estimated; the server is asked for up to {MOST_QUESTIONS:,}")
     elif unknown:
         state.open()
-        with progress_display("asking for sizes", console()) as show:
-            absent = sizes.ask(server, unknown, show.counted)
-        notes += [f"the server has no {key}" for key in absent]
+        notes += _ask_for_sizes(sizes, server, unknown)
     rate = None if options.rate is None else options.rate * 1e6
     return make_plan(Chosen(chosen.people, chosen.requests, tuple(notes)), state, sizes, store=options.store, rate=rate)
+
+
+def _ask_for_sizes(sizes: Sizes, server: Server, unknown: list[Archive]) -> list[str]:
+    """Learn sizes; returns what is to be said about it."""
+    try:
+        with progress_display("asking for sizes", console()) as show:
+            absent = sizes.ask(server, unknown, show.counted)
+    except TransferError as error:
+        return [f"the server cannot be asked for sizes: {error}"]
+    return [f"the server has no {key}" for key in absent]
 
 
 def _fetch(options: DownloadOptions, plan: Plan, state: State, sizes: Sizes, server: Server) -> int:
@@ -182,8 +199,7 @@ def _repair(options: DownloadOptions, state: State, found: Verified) -> tuple[di
 @contextmanager
 def _transcoder(store: str, quality: int | None, workers: int) -> Iterator[Transcoder | None]:
     if store not in ("jpeg", "avif"):
-        with nullcontext():
-            yield None
+        yield None
         return
     check_format(store)
     with Transcoder(store, quality, workers or default_workers(64)) as transcoder:

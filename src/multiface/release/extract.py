@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from multiface.core.files import storage_errors
+from multiface.core.parallel import ordered_map
 from multiface.release.errors import ArchiveError, RefusedArchiveError
 from multiface.release.md5 import Md5
 from multiface.release.member_paths import Place, place_of
@@ -28,6 +29,8 @@ from multiface.release.transcode import Transcoder
 PART = 64 << 20
 """A member larger than this is written down in parts, so that not all of it is lost with the process."""
 _ARCHIVE = "archive.tar"
+_FLUSHING = 8
+"""Files forced to disk at the same time: the file system writes its own journal once for several."""
 
 
 @dataclass
@@ -251,11 +254,11 @@ def place(state: State, request: Request, record: Record) -> None:
     """Move the files of a verified archive to their final names. May be repeated after an interruption."""
     staging, folders = state.staging(request.archive), set()
     with storage_errors(state.destination):
-        for entry in record.extracted:
-            staged, final = staging / str(entry.number), state.final(entry.path)
-            if not staged.exists():
-                continue  # moved before the interruption
-            flush(staged)
+        moves = [(staging / str(entry.number), state.final(entry.path)) for entry in record.extracted]
+        moves = [(staged, final) for staged, final in moves if staged.exists()]  # others were moved before an interruption
+        for _ in ordered_map(flush, [staged for staged, _ in moves], workers=_FLUSHING):
+            pass
+        for staged, final in moves:
             if final.parent not in folders:
                 final.parent.mkdir(parents=True, exist_ok=True)
                 folders.add(final.parent)
