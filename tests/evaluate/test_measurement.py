@@ -65,3 +65,5 @@ def test_recording_keeps_numbers_only_and_in_order() -> None:
     assert table.columns == ("a", "b") and table.samples == who[:3]
     np.testing.assert_array_equal(table.values, [[1, 3], [2, np.nan], [4, 5]])
     assert Recorder(3, torch.device("cpu")).table().values.shape == (0, 0)
+    recorder.add({"a": torch.tensor([9.0, 7.0]), "b": torch.tensor([9.0, 8.0])}, (who[0], who[4]))  # the first one again
+    assert recorder.table().samples == (*who[:3], who[4]) and recorder.table().values[3].tolist() == [7, 8]

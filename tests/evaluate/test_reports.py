@@ -148,3 +148,19 @@ def test_results_as_json_and_as_a_table_leave_out_what_was_not_asked_for(config:
     json.dumps(data, allow_nan=False)
     header, rows = table_rows({"frozen": result, "adapted": None})
     assert header == ["", "frozen"] and all(len(row) == 2 for row in rows)
+
+
+def test_broken_files_are_left_out_of_both_reports_and_nothing_counts_twice(config: TestConfig, tmp_path: Path) -> None:
+    import shutil
+    from dataclasses import replace
+
+    root = Path(shutil.copytree(config.data_dir, tmp_path / "broken"))  # type: ignore[arg-type]
+    picture = next(root.glob("unwrapped_uv_256/EXP_ROM07_Facial_Expressions/400004/000105.*"))
+    picture.write_bytes(picture.read_bytes()[:100])
+    run = open_test(replace(config, data_dir=root, passes=1))
+    results = run.measure()
+    for name in ("frozen", "adapted"):
+        result = results[name]
+        assert result is not None and result.table is not None
+        assert result.samples == 5 == len(set(result.table.samples)), name
+    assert any("000105" in note and "left out" in note for note in run.notes)

@@ -26,12 +26,14 @@ class Share(NamedTuple):
         planned: Views it was meant to have.
         start: Place of the first of them in the whole batch.
         total: Views the whole batch was meant to have.
+        samples: The batch's views by name, in the memory of the host wherever the batch is.
     """
 
     batch: Batch | None
     planned: int
     start: int
     total: int
+    samples: tuple[Sample, ...] = ()
 
 
 class BatchLoader:
@@ -166,7 +168,7 @@ class BatchLoader:
             for part, read in zip(parts, batches):
                 self.n_left_out += read.n_left_out
                 n_read += len(read.samples)
-                yield Share(None, len(part.positions), part.start, part.total), read
+                yield Share(None, len(part.positions), part.start, part.total, tuple(read.samples)), read
         if any(part.positions for part in parts) and not n_read and self._world_size == 1:
             raise self._nothing()  # one of several processes cannot know what the others read
 

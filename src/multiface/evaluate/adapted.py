@@ -12,8 +12,8 @@ import torch
 
 from multiface import losses
 from multiface.data import BatchLoader
+from multiface.evaluate.frozen import measured_batches
 from multiface.evaluate.measurement import Measurement
-from multiface.evaluate.prefetch import device_batches
 from multiface.evaluate.samples import Recorder
 from multiface.evaluate.values import Metrics
 from multiface.train.measure import apply_update, fit
@@ -83,7 +83,7 @@ def _last_pass(
     metrics: Metrics,
     recorder: Recorder,
 ) -> None:
-    for batch, samples in device_batches(loader, device):
+    for batch, samples in measured_batches(loader, device):
         prediction = step.predict(batch, sample=True, render=True)
         recorder.add(metrics.of(step, prediction), samples)
         apply_update(losses.total_loss(step.terms(prediction), weights), optimisers)

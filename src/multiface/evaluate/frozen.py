@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import torch
 
-from multiface.data import Batch, BatchLoader
+from multiface.data import Batch, BatchLoader, DevicePrefetcher, Sample
 from multiface.evaluate.measurement import Measurement
-from multiface.evaluate.prefetch import device_batches
 from multiface.evaluate.samples import Recorder
 from multiface.evaluate.values import Metrics
 from multiface.train.step import Prediction, Step
@@ -44,7 +44,7 @@ def frozen(
     step.model.eval()
     found, level = (Recorder(len(loader.index), device) for _ in range(2))
     done = 0
-    for number, (batch, samples) in enumerate(device_batches(loader, device)):
+    for number, (batch, samples) in enumerate(measured_batches(loader, device)):
         prediction = step.predict(batch, sample=False, render=True)
         found.add(metrics.of(step, prediction), samples)
         level.add(metrics.of_the_mean(step, prediction), samples)
@@ -54,3 +54,11 @@ def frozen(
         if progress is not None:
             progress(done, len(loader.index))
     return Measurement.of(found.table()), Measurement.of(level.table())
+
+
+def measured_batches(loader: BatchLoader, device: torch.device) -> Iterator[tuple[Batch, tuple[Sample, ...]]]:
+    """The batches on ``device``, read and copied ahead, with their samples."""
+    with closing(DevicePrefetcher(loader, device).shares()) as shares:
+        for share in shares:
+            if share.batch is not None:
+                yield share.batch, share.samples

@@ -47,15 +47,28 @@ class Recorder:
         self._columns: tuple[str, ...] = ()
         self._rows: torch.Tensor | None = None
         self._samples: list[Sample] = []
+        self._seen: set[Sample] = set()
 
     def add(self, values: Mapping[str, torch.Tensor], samples: Sequence[Sample]) -> None:
-        """Add a batch: (B,) values by name, the same names in every batch, and the B samples."""
+        """Add a batch: (B,) values by name, the same names in every batch, and the B samples.
+
+        A sample that was added before counts once: a shuffling loader puts others in the place of broken ones.
+        """
         if self._rows is None:
             self._columns = tuple(values)
             self._rows = torch.full((self._capacity, len(values)), torch.nan, device=self._device)
+        found = torch.stack([values[name].float() for name in self._columns], dim=1)
+        fresh = [number for number, sample in enumerate(samples) if self._is_new(sample)]
+        if len(fresh) < len(samples):
+            found = found[torch.tensor(fresh, dtype=torch.long, device=self._device)]
         start = len(self._samples)
-        self._samples.extend(samples)
-        self._rows[start : len(self._samples)] = torch.stack([values[name].float() for name in self._columns], dim=1)
+        self._samples.extend(samples[number] for number in fresh)
+        self._rows[start : len(self._samples)] = found
+
+    def _is_new(self, sample: Sample) -> bool:
+        before = len(self._seen)
+        self._seen.add(sample)
+        return len(self._seen) > before
 
     def table(self) -> SampleTable:
         """Everything added so far."""
