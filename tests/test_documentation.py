@@ -16,12 +16,13 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 SMALLER = {
     "--max_iter": ["2"], "--segments": ["2"], "--frames-per-segment": ["2"], "--frames_per_segment": ["2"],
-    "--n-cameras": ["3"], "--n_cameras": ["3"], "--tex_size": ["256"],
+    "--n-cameras": ["3"], "--n_cameras": ["3"], "--tex_size": ["256"], "--seconds": ["0.2"],
 }  # fmt: skip
 QUICK = {
     "synth": ["--n_cameras", "3", "--image_size", "64", "48", "--tex_size", "256"],
     "train": ["--nlatent", "4", "--train_batch_size", "2", "--val_num", "0"],
     "test": ["--passes", "1", "--val_num", "1"],
+    "visualize": ["--seconds", "0.2"],
 }
 
 

@@ -91,7 +91,17 @@ def test_only_edges_that_can_be_seen_are_drawn():
     edges = visible_edges(view.triangle, double.faces)
     assert edges.max() < len(vertices) and len(edges) == 6 * 7 * 2 + 36
     drawn = draw_wireframe(np.zeros((*SIZE, 3), np.uint8), view, double)
-    assert drawn[~view.covered].sum() < 0.1 * drawn.sum() and drawn.any()
+    assert drawn.shape == (*SIZE, 3) and drawn[~view.covered].sum() < 0.1 * drawn.sum() and drawn.any()
+
+
+def test_a_fine_mesh_is_drawn_on_an_enlarged_photo():
+    topology = grid_topology(40)
+    _, _, projection, _ = scene()
+    view = view_mesh(dome(topology, 80.0), projection, topology, SIZE)
+    drawn = draw_wireframe(np.full((*SIZE, 3), 90, np.uint8), view, topology)
+    assert drawn.shape == (3 * SIZE[0], 3 * SIZE[1], 3)
+    untouched = (drawn == 90).all(-1)[SIZE[0] : 2 * SIZE[0], SIZE[1] : 2 * SIZE[1]].mean()
+    assert 0.3 < untouched < 0.95  # lines, with the photo between them
 
 
 def test_the_normals_of_a_sheet_point_to_the_viewer():
@@ -124,7 +134,7 @@ def test_a_right_calibration_is_called_good_and_everything_is_written(stage, tmp
         *names,
         "index.html",
     }
-    assert read_image(tmp_path / "out" / f"wireframe_{next(iter(found.cameras))}.png").shape == (256, 176, 3)
+    assert read_image(tmp_path / "out" / f"rendering_{next(iter(found.cameras))}.png").shape == (256, 176, 3)
 
 
 @pytest.mark.parametrize(("axis", "degrees"), [(1, 0.3), (0, -0.4), (2, 4.0)])

@@ -158,10 +158,11 @@ def _view(
         pictures["rendering"] = to_display(rendering)
     for title, picture in pictures.items():
         _save(picture, folder / f"{title}_{name}.png", files)
-    small = {title: fit_width(picture, width) for title, picture in pictures.items()}
+    wide = min(width, pictures["wireframe"].shape[1])  # all as wide as the wireframe, which may be enlarged
+    small = {title: fit_width(picture, wide, enlarge=True) for title, picture in pictures.items()}
     return CameraView(
         name,
-        fit_width(shown, width),
+        fit_width(shown, wide, enlarge=True),
         small["wireframe"],
         small["normals"],
         small.get("rendering"),

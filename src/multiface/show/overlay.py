@@ -15,6 +15,9 @@ from multiface.show.compositor import picture_bytes
 WIRE = (64, 235, 205)
 """Display colour of the wireframe: none that skin has."""
 
+LEGIBLE_EDGE = 10.0
+"""Pixels; where edges are shorter on average, a wireframe hides the photo."""
+
 
 @dataclass(frozen=True)
 class MeshView:
@@ -60,22 +63,25 @@ def render_texture(view: MeshView, topology: Topology, texture: np.ndarray) -> n
 def draw_wireframe(photo: np.ndarray, view: MeshView, topology: Topology) -> np.ndarray:
     """``photo`` (uint8, display colours) with the edges of all triangles that can be seen, smoothly drawn.
 
-    An edge is drawn when a triangle on either side of it shows at least one pixel. The lines are fainter where the mesh is
-    fine, so that the photo can be seen through them.
+    An edge is drawn when a triangle on either side of it shows at least one pixel. Where the mesh is too fine for the photo
+    the picture is enlarged, up to four times each way and 2048 pixels, and the lines are fainter, so that the photo can be
+    seen through them.
     """
     import cv2
 
-    edges = visible_edges(view.triangle, topology.faces)
     pixels, _ = project_points(view.projection, view.vertices)
+    lines = pixels[visible_edges(view.triangle, topology.faces)]
+    lines = lines[(np.abs(lines) < 16 * max(photo.shape[:2])).all(axis=(1, 2))]
+    length = float(np.linalg.norm(np.diff(lines, axis=1), axis=-1).mean()) if len(lines) else LEGIBLE_EDGE
+    scale = int(np.clip(np.ceil(LEGIBLE_EDGE / max(length, 1e-3)), 1, max(1, min(4, 2048 // max(photo.shape[:2])))))
+    if scale > 1:
+        photo = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     # OpenCV puts the centre of the first pixel at 0, we at 0.5; with `shift` it draws in fractions of a pixel.
     shift = 4
-    lines = np.rint((pixels[edges] - 0.5) * (1 << shift)).astype(np.int32)
-    limit = 16 * max(photo.shape[:2]) << shift
-    lines = lines[(np.abs(lines) < limit).all(axis=(1, 2))]
+    drawn = np.rint((lines * scale - 0.5) * (1 << shift)).astype(np.int32)
     ink = np.zeros(photo.shape[:2], np.uint8)
-    cv2.polylines(ink, list(lines), isClosed=False, color=255, thickness=1, lineType=cv2.LINE_AA, shift=shift)
-    length = np.linalg.norm(np.diff(lines, axis=1), axis=-1).mean() / (1 << shift) if len(lines) else 1.0
-    strength = min(0.65, 0.14 + 0.025 * float(length))
+    cv2.polylines(ink, list(drawn), isClosed=False, color=255, thickness=1, lineType=cv2.LINE_AA, shift=shift)
+    strength = min(0.65, 0.14 + 0.025 * length * scale)
     weight = (strength / 255 * ink.astype(np.float32))[..., None]
     return np.rint(photo * (1 - weight) + np.array(WIRE, np.float32) * weight).astype(np.uint8)
 

@@ -9,6 +9,7 @@ import torch
 
 from multiface.capture import AVERAGE, Capture, FrameKey, frame_order, read_frame_list
 from multiface.core.errors import ArgumentError, CheckpointError
+from multiface.core.memory import reuse_freed_memory
 from multiface.data import Normalisation, Sample, check_test_segments
 from multiface.evaluate.run import model_normalisation
 from multiface.geometry import Topology
@@ -122,7 +123,9 @@ def open_scene(config: VisualizeConfig) -> Scene:
     data = None if config.data_dir is None else open_data(config, photos="comparison" in config.kinds)
     segments = {} if data is None else choose_segments(data, config)
     cameras = () if data is None else choose_cameras(data, config.cameras)
-    model = model.to(device).eval()
+    if device.type == "cpu":
+        reuse_freed_memory()
+    model = model.to(device, memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]  (not in the stubs)
     return Scene(
         config,
         device,
