@@ -106,6 +106,47 @@ def test_stopped_and_resumed_equals_undisturbed_bit_for_bit(config: TrainConfig,
     assert steps == sorted(set(steps))
 
 
+def test_ten_updates_are_five_a_crash_and_five_more_bit_for_bit(config: TrainConfig, tmp_path: Path) -> None:
+    config = replace(config, max_iter=10, val_every=100, save_every=4)  # the checkpoint after update 4, counted from 0
+    whole, _ = train(replace(config, result_path=tmp_path / "whole"))
+
+    def crash(position) -> None:
+        if position.iteration == 7:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        train(config, Watcher(crash))
+    resumed = build_trainer(TrainConfig(resume=config.result_path), Watcher())
+    assert resumed.position.iteration == 5
+    resumed.run()
+    for key, value in whole.step.model.state_dict().items():
+        assert torch.equal(value, resumed.step.model.state_dict()[key]), key
+    left, right = (list(read_log(trainer.folder.log)) for trainer in (whole, resumed))
+    assert left == right
+
+
+def test_options_and_data_that_changed_can_be_insisted_on(config: TrainConfig, trainable_capture: Path, tmp_path: Path) -> None:
+    train(replace(config, max_iter=2, val_every=100))
+    smaller = tmp_path / "smaller"
+    shutil.copytree(trainable_capture, smaller)
+    sorted(smaller.glob("unwrapped_uv_256/E001*/4*/*.png"))[0].unlink()
+    again = TrainConfig(resume=config.result_path, data_dir=smaller, max_iter=3)
+    with pytest.raises(ArgumentError, match=r"other data \(found training samples 11 samples \w+ \(the run had 12 samples"):
+        build_trainer(again, Watcher())
+    trainer, result = train(replace(again, override=True, lr=1e-4))
+    assert result.iterations == 3
+    assert len(trainer.notes) == 2 and "--lr 0.0001 (the run has 0.0003)" in trainer.notes[0]
+    assert trainer.optimisation.learning_rate == pytest.approx(1e-4)
+
+
+def test_two_trainings_do_not_write_to_one_folder_at_a_time(config: TrainConfig) -> None:
+    first = build_trainer(replace(config, max_iter=1), Watcher())
+    with pytest.raises(ArgumentError, match="still running"):
+        build_trainer(replace(config, overwrite=True), Watcher())
+    first.run()
+    train(replace(config, max_iter=1, overwrite=True))
+
+
 def test_resuming_with_other_options_is_refused_with_the_differences(config: TrainConfig) -> None:
     trainer, _ = train(replace(config, max_iter=1))
     with pytest.raises(ArgumentError, match=r"--nlatent 16 \(the run has 8\)"):

@@ -154,6 +154,8 @@ def _load_state(trainer: Trainer) -> None:
     before, now = content["digests"], trainer.digests
     changed = group.first(lambda: check_same_data(before, now, trainer.folder.path, override=config.override))
     trainer.resume(content)
+    if before.get("--lr") != now["--lr"]:  # insisted on: the optimisers remember the rate they had
+        trainer.optimisation.set_rate(config.lr, config.lr * config.lr_decay**trainer.position.epoch)
     trainer.notes += [f"changed from what the run began with: {note}" for note in changed]
     trainer.notes += [f"cannot be used: {complaint}" for complaint in complaints]
     if complaints:

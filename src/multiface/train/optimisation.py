@@ -85,6 +85,12 @@ class Optimisation:
         """Current rate of the main optimiser."""
         return float(self.main.param_groups[0]["lr"])
 
+    def set_rate(self, colour: float, main: float) -> None:
+        """Go on with other learning rates."""
+        for optimiser, rate in ((self.colour, colour), (self.main, main)):
+            for group in optimiser.param_groups:
+                group["lr"] = group["lr"].fill_(rate) if isinstance(group["lr"], torch.Tensor) else rate
+
     def state(self) -> dict:
         """Everything needed to go on exactly."""
         return {"main": _plain(self.main.state_dict()), "colour": _plain(self.colour.state_dict())}

@@ -1,0 +1,56 @@
+"""The first failure of a job is told, once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch.distributed as dist
+
+from multiface.core.errors import CaptureError, JobError
+from multiface.train import watch
+from multiface.train.launch import Launch
+from multiface.train.watch import Watch
+
+
+@pytest.fixture
+def pair(monkeypatch: pytest.MonkeyPatch) -> list[Watch]:
+    monkeypatch.setattr(watch, "CONSEQUENCE", 0.3)
+    store = dist.HashStore()
+    return [Watch(Launch(rank, 2), store, 60.0) for rank in range(2)]
+
+
+def test_the_first_to_fail_speaks_and_the_others_are_silent(pair: list[Watch]) -> None:
+    error = CaptureError("is broken")
+    pair[1].failed(error)
+    assert "on process 1 of 2: is broken" in str(error)
+    for later in (CaptureError("is broken too"), RuntimeError("Connection closed by peer")):
+        with pytest.raises(SystemExit):
+            pair[0].failed(later)
+
+
+def test_a_broken_connection_that_nobody_explains_is_a_lost_process(pair: list[Watch]) -> None:
+    with pytest.raises(JobError, match="without a word"):
+        pair[0].failed(RuntimeError("[gloo] Connection closed by peer"))
+
+
+def test_what_all_know_is_not_claimed_again(pair: list[Watch]) -> None:
+    pair[0].told("no such capture")
+    pair[0].failed(CaptureError("no such capture"))
+    error = CaptureError("another")
+    pair[1].failed(error)
+    assert "on process 1" in str(error)
+
+
+def test_the_launcher_is_told(pair: list[Watch], monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(tmp_path / "sub" / "error.json"))
+    pair[0].failed(CaptureError("is broken"))
+    assert "is broken" in json.loads((tmp_path / "sub" / "error.json").read_text())["message"]["message"]
+
+
+def test_who_stands_still_is_found_by_how_far_each_is(pair: list[Watch]) -> None:
+    store = pair[0]._store
+    for _ in range(3):
+        pair[0].progress("computing")
+    store.set("at 1", json.dumps([2, "waiting for its data after 7 updates"]))
+    assert pair[0]._notes() == {0: (3, "computing"), 1: (2, "waiting for its data after 7 updates")}
