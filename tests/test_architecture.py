@@ -79,6 +79,10 @@ def test_reading_captures_needs_no_torch() -> None:
     assert "torch" not in loaded_by("import multiface.capture")
 
 
+def test_planning_a_download_loads_nothing_heavy() -> None:
+    assert not loaded_by("import multiface.release") & {"torch", "numba", "cv2", "httpx"}
+
+
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_the_help_of_a_command_needs_no_torch(command: str) -> None:
     code = f"from multiface.cli import run\nassert run([{command!r}, '--help']) == 0"

@@ -11,6 +11,7 @@ import pytest
 
 from multiface.core.errors import StorageError
 from multiface.release import Job, Network, Result, Selection, Server, Sizes, State, choose, download, load_catalogue, make_plan
+from multiface.release.records import read_record
 from release_archives import (
     V1_CAMERAS,
     V1_ROOT,
@@ -211,6 +212,22 @@ def test_more_cameras_later_fetch_only_these(server: ReleaseServer, released: Pa
     assert second.items() <= files_below(tmp_path).items() and len(files_below(tmp_path)) == 6
     padded = sum(512 + -(-len(data) // 512) * 512 for data in second.values())
     assert server.fetched(IMAGES) <= padded + 2048
+
+
+def test_a_large_member_that_was_cut_goes_on_inside_it_in_the_next_run(
+    server: ReleaseServer, released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multiface.release.extract.PART", 256)
+    server.slice_bytes = 100
+    server.always[IMAGES] = Cut(10_240 + 1536 + 900)  # within the content of a member
+    assert not fetch(server, tmp_path, retries=0).good
+    record = read_record(State(tmp_path).folder / "records" / "6795937" / Path(IMAGES).with_suffix(".jsonl").name)
+    assert record.part is not None and record.part.written >= 256
+    server.always.clear()
+    server.log.clear()
+    assert fetch(server, tmp_path).good
+    assert server.asked(IMAGES)[0].start == record.part.position + record.part.written
+    assert files_below(tmp_path) == of_person(released / "captures", V1_ROOT)
 
 
 def test_kept_archives_are_those_of_the_server(server: ReleaseServer, released: Path, tmp_path: Path) -> None:

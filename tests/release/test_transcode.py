@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -87,6 +90,22 @@ def test_damaged_data_about_unseen_texels_is_a_format_error(tmp_path: Path, dama
         assert str(path) in str(error)
     else:  # the damage hit padding, or made it other data than ours
         assert pixels.shape == picture.shape
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL here")
+def test_the_processes_end_with_a_parent_that_is_killed() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from multiface.release.transcode import Transcoder\n"
+        "if __name__ == '__main__':\n"
+        "    with Transcoder('jpeg', None, 1) as pool:\n"
+        "        print(pool._pool.submit(os.getpid).result(), flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    # The worker inherits stdout: communicate() returns only when it has ended too.
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    out, _ = process.communicate(timeout=60)
+    assert int(out) != process.pid and process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow
