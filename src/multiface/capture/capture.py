@@ -344,17 +344,17 @@ class Capture:
 
         Decoded into ``out`` when that has the texture's size.
         """
-        if self.store is not None:
-            path = self.layout.texture(key, camera)
-            pixels = self.store.picture(Name("texture", key, camera), out)
-        else:
-            path = self.picture_path(self.layout.texture(key, camera))
+        store, layout, path = self.store, self.layout, None
+        if store is None:
+            path = self.picture_path(layout.texture(key, camera))
             pixels = read_image(path, out)
-        size = self.layout.texture_size
+        else:
+            pixels = store.picture(Name("texture", key, camera), out)
+        size = layout.texture_size
         if pixels.shape[:2] != (size, size):
             raise FormatError(
                 "texture has the wrong size",
-                where=path,
+                where=path or layout.texture(key, camera),
                 expected=f"{size} x {size}, as its folder says",
                 found=f"{pixels.shape[1]} x {pixels.shape[0]}",
                 remedy=f"Unwrap again with: multiface unwrap {self.path}",

@@ -20,7 +20,7 @@ def check_audio(capture: Capture, report: InspectionReport) -> None:
         if segment not in report.segments:
             report.add(folder / name, "sound of a segment that has no frames in this capture")
         try:
-            samples, rate = read_audio(folder / name)
+            samples, rate = read_audio(capture.audio(segment) or folder / name)
         except (FormatError, CaptureError) as error:
             report.add(folder / name, error)
             continue

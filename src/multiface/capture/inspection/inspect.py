@@ -16,6 +16,7 @@ from multiface.capture.inspection.names import check_names
 from multiface.capture.inspection.pictures import check_pictures, list_pictures
 from multiface.capture.inspection.report import Gap, InspectionReport, SegmentSummary
 from multiface.capture.inspection.statistics import check_statistics
+from multiface.capture.inspection.store import check_store
 from multiface.capture.names import AVERAGE, FrameKey, segment_kind
 
 Progress = Callable[[int, int], None]
@@ -25,7 +26,7 @@ def inspect_capture(path: str | Path, quick: bool = False, progress: Progress | 
     """Look at every file of a capture.
 
     Args:
-        path: The capture folder.
+        path: The capture folder, or a store.
         quick: Only names, sizes and headers, head poses and statistics: pictures are not decoded (a PNG cut short is
             found all the same), mesh values not read.
         progress: Called with (files done, files in all) now and then, from this thread.
@@ -37,11 +38,16 @@ def inspect_capture(path: str | Path, quick: bool = False, progress: Progress | 
     capture = Capture(path)
     report = InspectionReport(path=capture.path, entity=capture.entity, quick=quick)
     _summarise(capture, report)
-    step = _stepper(sum(1 for _ in list_pictures(capture)) + len(capture.frames), progress)
+    store = capture.store
+    total = len(store.index.rows) if store is not None else sum(1 for _ in list_pictures(capture)) + len(capture.frames)
+    step = _stepper(total, progress)
     check_names(capture, report)
     check_calibration(capture, report)
-    n_vertices = check_meshes(capture, report, step)
-    check_pictures(capture, report, step)
+    if store is not None:
+        n_vertices = check_store(capture, store, report, step)
+    else:
+        n_vertices = check_meshes(capture, report, step)
+        check_pictures(capture, report, step)
     check_statistics(capture, report, n_vertices)
     check_audio(capture, report)
     report.problems.sort()

@@ -90,7 +90,7 @@ def _check_cameras(capture: Capture, report: InspectionReport, roots: list[Path]
             pictures = sum(len(capture.listing.files(folder)) for folder in folders)
             where = "one segment" if len(folders) == 1 else f"{len(folders)} segments"
             report.add(folders[0], f"camera {camera} has no calibration in KRT ({pictures} pictures in {where})")
-    if seen:
+    if seen and capture.store is None:  # a store may well be of some of the cameras
         for camera in capture.calibrated:
             if camera not in seen:
                 report.add(capture.layout.krt, f"camera {camera} has a calibration but no pictures")

@@ -60,7 +60,7 @@ class LocalShards:
                 "shard is cut short",
                 where=self.where(file),
                 expected=f"at least {offset + length:,} bytes",
-                found=f"{offset + done:,}",
+                found=f"{os.fstat(descriptor).st_size:,}",
                 remedy="Copy the store again, or pack it again",
             )
         return target
