@@ -169,7 +169,10 @@ def parent(options: argparse.Namespace) -> list[dict]:
             each.stdin.write("\n")
             each.stdin.flush()
             lines: list[str] = list(each.stdout)
-            rows += json.loads(lines[-1])["rows"] if lines and not each.wait() else []
+            found = json.loads(lines[-1])["rows"] if lines and not each.wait() else []
+            rows += found
+            for row in found:  # a benchmark that is cut short shows what it had
+                print(f"{row['what']} {combination} {row['mode']}: {row['ms']:.3f} ms", file=sys.stderr, flush=True)
         if each.wait():
             print(f"{combination}: failed with status {each.returncode}", file=sys.stderr)
     return rows

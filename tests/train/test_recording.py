@@ -168,9 +168,11 @@ def test_where_compiling_fails_training_goes_on_and_says_why(monkeypatch) -> Non
     assert each(large(make_batch()))["accepted"]
 
 
-def test_on_a_cpu_nothing_is_compiled_and_nobody_is_told_who_did_not_ask() -> None:
-    with pytest.warns(RuntimeWarning, match="only networks on GPUs"):
-        make_update(make_step(), compiled=True)
+def test_what_stands_in_the_way_of_compiling_is_said_to_those_who_asked() -> None:
+    assert make_update(make_step(), compiled=True).notes == [
+        "not compiled: only networks on GPUs are compiled; training is slower"
+    ]
+    assert make_update(make_step()).notes == []
 
 
 def test_precision_is_chosen_by_device() -> None:

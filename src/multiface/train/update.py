@@ -63,10 +63,14 @@ class Update:
         weights: Loss factors.
         guard: What judges batches.
         bf16: Convolutions run in bfloat16.
-        compiled: Networks and losses are compiled and the whole step is recorded as a CUDA graph, where that is possible;
-            where not, a warning says why and each operation is launched by itself.
+        compiled: Networks and losses are compiled and the whole step is recorded as a CUDA graph, where that is possible.
+            Where not, each operation is launched by itself; ``notes`` says why, or a warning if it shows later.
         average_gradients: With several processes: averages the tensors it is given in place over all of them. Called between
             backward and clipping, with all gradients and the (5,) float32 loss values, so that all processes judge alike.
+
+    Attributes:
+        notes: What to tell the user about compiling.
+        discarded: Batches discarded until the last reading.
     """
 
     def __init__(
@@ -86,6 +90,7 @@ class Update:
         self.guard = guard
         self.average_gradients = average_gradients
         self.bf16 = bf16
+        self.notes: list[str] = []
         self.discarded = 0
         self._calls = 0
         self._calls_read = 0
@@ -128,8 +133,9 @@ class Update:
         device = self.step.camera_table.device
         obstacle = obstacle_to_compiling(device)
         if obstacle is not None:
-            warnings.warn(f"training is not compiled: {obstacle}", RuntimeWarning, stacklevel=3)
+            self.notes.append(f"not compiled: {obstacle}; training is slower")
             return
+        self.notes.append("networks are compiled during the first update, for a minute or two; --no-compile starts at once")
         # Among the many ways to do a convolution the fastest is found by trying; shapes do not change.
         torch.backends.cudnn.benchmark = True
         self._network = compile_for_one_shape(self.step.network_terms)
@@ -172,6 +178,11 @@ class Update:
     def state(self) -> dict:
         """State of the guard, for going on exactly; that of the optimisers is their own."""
         return self.guard.state()
+
+    def close(self) -> None:
+        """Forget recordings: the connections between GPUs that they use cannot be closed before."""
+        if self._recorded is not None:
+            self._recorded.forget()
 
     def load_state(self, state: dict) -> None:
         """Restore what :meth:`state` gave."""
