@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from weakref import finalize
-
 import numpy as np
 import torch
 
 from multiface.geometry import Topology
 
-_tables: dict[tuple[int, torch.device], torch.Tensor] = {}
-
 
 def twins_on(topology: Topology, device: torch.device) -> torch.Tensor:
     """:func:`half_edge_twins` of ``topology`` on ``device``, computed on first use and kept as long as the topology lives."""
-    key = (id(topology), device)
-    if key not in _tables:
-        _tables[key] = torch.from_numpy(half_edge_twins(topology.faces)).to(device)
-        finalize(topology, _tables.pop, key, None)
-    return _tables[key]
+    id(topology)  # makes compiled code look at whether it is still the same one
+    return topology.derived(_twins_on, device)
+
+
+def _twins_on(topology: Topology, device: torch.device) -> torch.Tensor:
+    return torch.from_numpy(half_edge_twins(topology.faces)).to(device)
 
 
 def half_edge_twins(faces: np.ndarray) -> np.ndarray:
