@@ -147,6 +147,14 @@ def test_single_pairs_are_refused_unless_the_protocol_says_otherwise(small_captu
     assert existing.absent_pairs == 1 and existing.label == "mine" and len(existing.index) == 3
 
 
+def test_one_missing_photo_changes_nothing_else(small_capture_folder: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(small_capture_folder, tmp_path / "m--1--2--42--GHS"))
+    whole = resolve(load_protocol(own(tmp_path)), Capture(root))
+    next(root.glob("images/EXP_ROM07_Facial_Expressions/400004/000105.*")).unlink()
+    test_set = resolve(load_protocol(own(tmp_path)), Capture(root))
+    assert whole.with_photos and not test_set.with_photos and test_set.digest == whole.digest
+
+
 def test_required_photos_that_are_absent_are_refused(small_capture_folder: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(small_capture_folder, tmp_path / "m--1--2--42--GHS"))
     shutil.rmtree(root / "images")

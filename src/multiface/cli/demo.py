@@ -160,8 +160,8 @@ def _test(options: DemoOptions, out: Console, capture: Path, checkpoint: Path):
     run = open_test(config)
     with out.status("testing") as status:
         results = run.measure(progress=lambda what: status.update(f"testing: {what}"))
-    print_table(out, results)
-    write_results(config, results)
+    print_table(out, results, run)
+    write_results(config, results, run)
     return run, results
 
 

@@ -183,9 +183,10 @@ def _cameras(selection: Selection, capture: Capture, frames: Sequence[FrameKey])
 
 
 def _with_photos(protocol: Protocol, capture: Capture, index: SampleIndex) -> bool:
+    """Pictures are compared for all samples or for none: what is missing of them must not change what else is measured."""
     if protocol.pictures != "if there":
         return protocol.pictures == "required"
-    return any(capture.has_photo(*sample) for sample in index.samples)
+    return bool(index.samples) and all(capture.has_photo(*sample) for sample in index.samples)
 
 
 def _require(test_set: TestSet, capture: Capture, allow_missing: bool) -> None:

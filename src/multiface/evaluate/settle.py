@@ -153,7 +153,7 @@ def _described(config: TestConfig, data: DataSetup) -> Protocol:
 def _notes(test_set: TestSet) -> list[str]:
     notes = []
     if not test_set.with_photos:
-        why = "the protocol compares none" if test_set.protocol.pictures == "none" else "the capture has no photos of them"
+        why = "the protocol compares none" if test_set.protocol.pictures == "none" else "not every sample has a photo"
         notes.append(f"no pictures are compared ({why}): no screen error, PSNR or SSIM; texture PSNR stands in")
     skipped = test_set.index.skipped
     if skipped:

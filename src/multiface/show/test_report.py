@@ -14,8 +14,12 @@ from multiface.evaluate.report import INTERVALS, MEANING, Results, chosen, group
 from multiface.evaluate.resolve import TestSet
 from multiface.evaluate.run import TestRun
 from multiface.show.page import Page
+from multiface.show.panels import fit_width
 from multiface.show.test_report_regions import region_map
 from multiface.show.test_report_stills import DIFFERENCE_NOTE, Still, stills_of
+
+HALF = 900
+"""Pixels that are enough for a picture half as wide as the page, on any screen."""
 
 _MOST_CURVES = 6
 _UNITS = {"psnr": " dB", "tex_psnr": " dB", "mesh_mm": " mm"}
@@ -34,7 +38,7 @@ def write_test_page(path: Path, run: TestRun, results: Results) -> Path:
         f"Test of {_model_name(run)}",
         _summary(run, result),
         facts=_facts(results),
-        picture=None if hero is None else np.concatenate([hero.truth, hero.shown], axis=1),
+        picture=None if hero is None else fit_width(np.concatenate([hero.truth, hero.shown], axis=1), HALF),
     )
     _results(page, run, results)
     _worst(page, name, key, result, rows, stills)
@@ -100,8 +104,8 @@ def _worst(page: Page, name: str, key: str, result: Measurement, rows: list[int]
             for k, v in values.items()
         )
         where = f"{number}. {sample.key.segment} {sample.key.frame}, camera {sample.camera}"
-        page.compare(still.truth, still.shown, (still.kind, "model"), f"{where}: {told}", span="half")
-        page.figure(still.difference, f"{where}: {DIFFERENCE_NOTE}", span="half")
+        page.compare(still.truth, still.shown, (still.kind, "model"), f"{where}: {told}", span="half", max_width=HALF)
+        page.figure(still.difference, f"{where}: {DIFFERENCE_NOTE}", span="half", max_width=HALF)
 
 
 def _over_time(page: Page, name: str, key: str, result: Measurement) -> None:

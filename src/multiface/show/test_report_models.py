@@ -12,7 +12,7 @@ from multiface.evaluate.report import INTERVALS, MEANING, chosen, label
 from multiface.evaluate.run import TestRun
 from multiface.evaluate.settle import TestPlan
 from multiface.show.page import Page
-from multiface.show.test_report import add_protocol
+from multiface.show.test_report import HALF, add_protocol
 from multiface.show.test_report_stills import DIFFERENCE_NOTE, Still, stills_of
 
 
@@ -53,8 +53,10 @@ def write_models_page(path: Path, plan: TestPlan, models: list[Compared], stills
         )
         page.section("One view, every model", f"{lead}; differences: {DIFFERENCE_NOTE}.")
         for shown in stills:
-            page.compare(shown.still.truth, shown.still.shown, (shown.still.kind, shown.name), shown.name, span="half")
-            page.figure(shown.still.difference, f"{shown.name}: difference", span="half")
+            page.compare(
+                shown.still.truth, shown.still.shown, (shown.still.kind, shown.name), shown.name, span="half", max_width=HALF
+            )
+            page.figure(shown.still.difference, f"{shown.name}: difference", span="half", max_width=HALF)
     _segments(page, tested)
     add_protocol(page, plan.test_set, plan.label, sorted({note for model in tested for note in model.notes}))
     return page.write(path)
