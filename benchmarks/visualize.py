@@ -138,8 +138,8 @@ def end_to_end(capture: Path, model: Path, frames: int, options: argparse.Namesp
     }
 
 
-def stages(capture: Path, model: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Milliseconds a frame of each stage by itself, medians over batches."""
+def stages(capture: Path, model: Path, options: argparse.Namespace) -> dict[str, tuple[float, float]]:
+    """Milliseconds a frame of each stage by itself, on the clock and of all cores, medians over batches."""
     import torch
 
     from multiface.data import BatchLoader, SampleIndex
@@ -155,21 +155,27 @@ def stages(capture: Path, model: Path, options: argparse.Namespace) -> dict[str,
             scene.capture, SampleIndex(tuple(samples), ()), options.batch, photo_size=scene.data.picture_size,
             need_texture=False, workers=options.workers, cache_bytes=0,
         )  # fmt: skip
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         batches = [batch for number, batch in enumerate(loader) if number < 6]
-        result = {"read and decode, all workers": 1000 * (time.perf_counter() - began) / len(samples)}
+        per_frame = 1000 / len(samples)
+        result = {
+            "read and decode, all workers": (
+                per_frame * (time.perf_counter() - began),
+                per_frame * (time.process_time() - worked),
+            )
+        }
 
-        def timed(work, repeats: int = 5) -> float:
+        def timed(work, repeats: int = 5) -> tuple[float, float]:
             times = []
             for number in range(repeats + 1):
                 if scene.device.type == "cuda":
                     torch.cuda.synchronize()
-                start = time.perf_counter()
+                start = time.perf_counter(), time.process_time()
                 work(number)
                 if scene.device.type == "cuda":
                     torch.cuda.synchronize()
-                times.append(time.perf_counter() - start)
-            return 1000 * statistics.median(times[1:]) / options.batch
+                times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+            return tuple(1000 * statistics.median(column) / options.batch for column in zip(*times[1:]))
 
         on_device = [batch.to(scene.device) for batch in batches if len(batch) == options.batch]
         result["to the device"] = timed(lambda i: batches[i % len(on_device)].to(scene.device))
@@ -177,7 +183,7 @@ def stages(capture: Path, model: Path, options: argparse.Namespace) -> dict[str,
             predict = filmer.step.predict
             result["model"] = timed(lambda i: predict(on_device[i % len(on_device)], sample=False, render=False))
             both = timed(lambda i: predict(on_device[i % len(on_device)], sample=False, render=True))
-            result["renderer"] = both - result["model"]
+            result["renderer"] = (both[0] - result["model"][0], both[1] - result["model"][1])
             predictions = [predict(batch, sample=False, render=True) for batch in on_device[:2]]
         panels = filmer._panels
 
@@ -188,15 +194,19 @@ def stages(capture: Path, model: Path, options: argparse.Namespace) -> dict[str,
         result["colours, difference, sheet, copy to the host"] = timed(compose)
         sheets = [sheet for i in range(2) for sheet in compose(i)]
         with VideoWriter(Path(folder) / "a.mp4", preset=options.preset) as writer:
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             for number in range(4 * len(sheets)):
                 writer.add(sheets[number % len(sheets)])
-        result["encode (H.264), alone"] = 1000 * (time.perf_counter() - began) / (4 * len(sheets))
+        per_frame = 1000 / (4 * len(sheets))
+        result["encode (H.264), alone"] = (
+            per_frame * (time.perf_counter() - began),
+            per_frame * (time.process_time() - worked),
+        )
         print(f"sheet {sheets[0].shape}, batches of {options.batch}", file=sys.stderr)
     return result
 
 
-def in_new_process(words: list[str]) -> dict[str, float]:
+def in_new_process(words: list[str]) -> dict:
     done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(done.stderr)
@@ -242,15 +252,15 @@ def main() -> None:
         runs = [
             in_new_process([*kept, "--run", str(capture), str(model), str(n)]) for n in (options.frames, 2 * options.frames)
         ]
-    print("| stage | ms a frame |\n|---|---|")
-    for name, value in by_stage.items():
-        print(f"| {name} | {value:.2f} |")
+    print("| stage | ms a frame | CPU ms a frame |\n|---|---|---|")
+    for name, (wall, work) in by_stage.items():
+        print(f"| {name} | {wall:.2f} | {work:.2f} |")
     print("\n| frames | frames/s end to end | CPU s a frame | host MiB | device MiB | file MB |\n|---|---|---|---|---|---|")
     for run in runs:
         cells = (f"{run[key]:.{digits}f}" for key, digits in COLUMNS.items())
         print(f"| {' | '.join(cells)} |")
-    part = (by_stage["model"] + by_stage["renderer"]) / (1000 / runs[-1]["fps"])
-    print(f"\nmodel and renderer: {100 * part:.1f} % of the time of a frame")
+    part = (by_stage["model"][0] + by_stage["renderer"][0]) / (1000 / runs[-1]["fps"])
+    print(f"\nmodel and renderer by themselves: {100 * part:.1f} % of the time of a frame end to end")
     if options.json:
         print(json.dumps({"stages": by_stage, "runs": runs, "part of model and renderer": part}))
 

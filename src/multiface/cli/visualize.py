@@ -55,10 +55,11 @@ def _line(film) -> str:
         parts.append(f"{film.frames - film.pictures} held")
     if film.sound:
         parts.append("with sound")
-    if film.psnr:
-        parts.append(f"{film.to_json()['psnr']:.2f} dB")
+    if film.mean_psnr is not None:
+        parts.append(f"{film.mean_psnr:.2f} dB")
     where = film.path if film.path is not None else "pictures only"
-    return f"{film.kind}: {film.title}: {', '.join(parts)}: {where}"
+    what = f"{film.kind}: {film.title}" if film.segment else film.title
+    return f"{what}: {', '.join(parts)}: {where}"
 
 
 class _Progress:

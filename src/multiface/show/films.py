@@ -49,12 +49,17 @@ class Film:
     psnr: list[float] = field(default_factory=list)
     example: tuple[np.ndarray, np.ndarray] | None = None
 
+    @property
+    def mean_psnr(self) -> float | None:
+        """Mean over the pictures in which there was something to compare; None where there was nothing."""
+        values = [value for value in self.psnr if np.isfinite(value)]
+        return float(np.mean(values)) if values else None
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, without the pictures."""
-        mean = float(np.nanmean(self.psnr)) if self.psnr else None
         names = ("kind", "segment", "camera", "pictures", "frames", "fps", "sound", "left_out")
         values = {name: getattr(self, name) for name in names}
-        return {**values, "path": None if self.path is None else str(self.path), "psnr": mean}
+        return {**values, "path": None if self.path is None else str(self.path), "psnr": self.mean_psnr}
 
 
 def start_film(film: Film, config: VisualizeConfig, audio: tuple[np.ndarray, int] | None = None) -> EncodingThread:

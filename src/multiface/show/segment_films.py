@@ -187,8 +187,8 @@ def _planes(pictures: torch.Tensor) -> torch.Tensor:
 def _timeline(scene: Scene, segment: str, shown: list) -> tuple[Timeline, tuple[np.ndarray, int] | None]:
     """When frames are shown, and the sound that goes with them. The segment begins with the capture's first frame of it."""
     capture: Capture = scene.capture
-    every = capture.segments.get(segment, scene.segments[segment])
-    if any(key not in every for key in shown):
+    every = capture.segments.get(segment, ())
+    if not set(shown) <= set(every):  # a frame list of its own
         every = scene.segments[segment]
     path = capture.audio(segment) if scene.config.videos else None
     if path is None:

@@ -82,9 +82,9 @@ def write_page(path: Path, scene: Scene, films: Sequence[Film]) -> Path:
     """One page with all videos, comparisons that slide, and how well each frame is met."""
     compared = [film for film in films if film.kind == "comparison"]
     facts = [(f"{sum(film.pictures for film in films):,}", "pictures shown")]
-    psnr = [value for film in compared for value in film.psnr]
+    psnr = [value for film in compared for value in film.psnr if np.isfinite(value)]
     if psnr:
-        facts.insert(0, (f"{np.nanmean(psnr):.1f} dB", "PSNR inside the mask, mean over all frames"))
+        facts.insert(0, (f"{np.mean(psnr):.1f} dB", "PSNR inside the mask, mean over all frames"))
     hero = next((np.concatenate(film.example, axis=1) for film in compared if film.example), None)
     page = Page("A face model at work", _summary(scene), facts=facts, picture=hero)
     _examples(page, compared)
@@ -142,7 +142,7 @@ _CAPTIONS = {
 
 
 def _quality(page: Page, films: Sequence[Film]) -> None:
-    measured = [film for film in films if film.psnr]
+    measured = [film for film in films if film.mean_psnr is not None]
     if not measured:
         return
     page.section(
@@ -153,7 +153,7 @@ def _quality(page: Page, films: Sequence[Film]) -> None:
         series = {f"camera {film.camera}": _finite_points(film.psnr) for film in here}
         if any(len(x) > 1 for x, _ in series.values()):
             page.curves(series, title=segment, x_label="frame", y_label="dB")
-    rows = [[film.title, film.pictures, f"{np.nanmean(film.psnr):.2f}", f"{np.nanmin(film.psnr):.2f}"] for film in measured]
+    rows = [[film.title, film.pictures, f"{film.mean_psnr:.2f}", f"{np.nanmin(film.psnr):.2f}"] for film in measured]
     page.table(["", "frames", "mean dB", "worst dB"], rows)
 
 
