@@ -31,8 +31,10 @@ from pathlib import Path
 import numpy as np
 
 TARGETS = {2: 1.9, 4: 3.6}
-SEGMENTS = {"E001_Neutral_Eyes_Open": 6, "EXP_ROM07_Facial_Expressions": 1}
-CAMERAS = 16
+FRAMES, CAMERAS = 64, 16
+"""Of the generated capture: long epochs, whose batches are whole for 1 to 16 processes of 16 to 64 images."""
+PICTURES = 8
+"""Different ones; files of the same picture are links to one, and are decoded and kept in memory each by itself."""
 GRID = 84
 """Cells along a side of the mesh: 7,225 vertices, about as many as published."""
 
@@ -71,7 +73,7 @@ def write_capture(root: Path, tex_size: int, cameras: int = CAMERAS, grid: int =
         R = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
         centre = np.array([0, 0, 1000.0]) - 1000.0 * R[2]
         rig.append(Camera(f"4000{i:02d}", K, np.column_stack([R, -R @ centre]), (2048, 1334)))
-    keys = [FrameKey(segment, f"{3 * i:06d}") for segment, count in SEGMENTS.items() for i in range(count)]
+    keys = [FrameKey("E001_Neutral_Eyes_Open", f"{3 * i:06d}") for i in range(FRAMES)]
     write_krt(layout.krt, rig)
     write_frame_list(layout.frame_list, keys)
 
@@ -79,14 +81,18 @@ def write_capture(root: Path, tex_size: int, cameras: int = CAMERAS, grid: int =
         smooth = cv2.resize(random.uniform(40, 200, (16, 16, 3)).astype(np.float32), (tex_size, tex_size))
         return np.clip(smooth + random.normal(0, 3, smooth.shape), 1, 255).astype(np.uint8)
 
-    for key in keys:
-        mesh = dome + random.normal(0, 1, dome.shape).astype(np.float32)
-        write_vertices(layout.vertices(key), mesh)
-        write_obj(layout.mesh(key), mesh, topology)
+    originals = [root / f"original-{i}.png" for i in range(PICTURES)]
+    for path in originals:
+        write_image(path, picture())
+    write_obj(layout.mesh(keys[0]), dome, topology)
+    for number, key in enumerate(keys):
+        write_vertices(layout.vertices(key), dome + random.normal(0, 1, dome.shape).astype(np.float32))
         write_head_pose(layout.head_pose(key), np.column_stack([np.diag([1.0, -1.0, -1.0]), [0, 0, 1000.0]]))
-        write_image(layout.average(key), picture())
-        for camera in rig:
-            write_image(layout.texture(key, camera.name), picture())
+        files = [layout.average(key), *(layout.texture(key, camera.name) for camera in rig)]
+        files += [layout.mesh(key)] if number else []
+        for i, file in enumerate(files):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            os.link(layout.mesh(keys[0]) if file.suffix == ".obj" else originals[(number + i) % PICTURES], file)
     write_statistics(layout, Statistics(picture(), 400.0, dome, 9.0))
 
 
@@ -153,7 +159,7 @@ def work(plan: dict, rank: int) -> list[dict]:
             trainer = build_trainer(replace(config, device=None if device.type == "cuda" else "cpu"), clock, group)
             if task["what"] == "loop":
                 seconds = bare_seconds(trainer, config.max_iter, plan["warm_up"])
-                trainer.folder.unlock()
+                trainer.close()
             else:
                 trainer.run()
                 seconds = clock.seconds(plan["warm_up"])
@@ -254,7 +260,7 @@ def main() -> None:
     parser.add_argument("--warm_up", type=int, default=80, help="updates before measuring; a multiple of 20")
     parser.add_argument("--loss_updates", type=int, default=40)
     parser.add_argument("--save_every", type=int, default=100)
-    parser.add_argument("--cache_gb", type=float, default=4.0)
+    parser.add_argument("--cache_gb", type=float, default=6.0)
     parser.add_argument("--n_worker", type=int, default=8)
     parser.add_argument("--data", type=Path, help="capture or packed store to train on")
     parser.add_argument("--device", default=None, help="cpu, or the GPUs")

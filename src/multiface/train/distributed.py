@@ -157,13 +157,11 @@ def job(launch: Launch, device: torch.device, timeout: float = TIMEOUT) -> Itera
     try:
         yield group
     except BaseException as error:
-        together = group.ends_together
-        try:
-            group.watch.failed(error)  # raises SystemExit instead when another failed first
-        finally:
-            group.watch.stop()
-        if together:
+        if group.ends_together:
             group.close()
+        else:
+            group.watch.abandon()
+            group.watch.failed(error)  # raises SystemExit instead when another failed first
         raise
     group.close()
 

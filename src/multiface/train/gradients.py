@@ -67,6 +67,8 @@ class GradientAverager:
         if not self._active:  # a backward pass that is no update: fitting in a validation
             return
         bucket = self._bucket_of[id(parameter)]
+        if id(parameter) in bucket.arrived:  # a pass before this one broke off, as when a graph could not be recorded
+            self._reset()
         bucket.arrived.add(id(parameter))
         while self._next < len(self._buckets) and self._complete(self._buckets[self._next]):
             self._start(self._buckets[self._next])

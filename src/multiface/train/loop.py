@@ -100,6 +100,7 @@ class Trainer:
             compiled=config.compile and self.device.type == "cuda",
             average_gradients=self.averager,
         )
+        self.notes += self.update.notes
         self.batches = DevicePrefetcher(self.train_loader, self.device)
         self.noise = self.step.noise = SharedNoise(self.train_loader.batch_size, self.device)
         self.checkpoints = Checkpoints(self.folder, config.keep_states)
@@ -137,9 +138,16 @@ class Trainer:
             self.checkpoints.wait()
         finally:
             log.close()
-            self.checkpoints.close()
-            self.folder.unlock()
+            self.close()
         return self._result(stopped)
+
+    def close(self) -> None:
+        """Finish writing and let go of the folder, of recorded updates, and of the gradients."""
+        self.checkpoints.close()
+        self.folder.unlock()
+        self.update.close()
+        if self.averager is not None:
+            self.averager.close()
 
     def _updates(self, log: RunLog | NoLog) -> bool:
         """All updates that are left; returns whether somebody asked to stop before the last one."""

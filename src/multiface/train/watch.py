@@ -28,6 +28,9 @@ class NoWatch:
     def stop(self) -> None:
         """Watch no more."""
 
+    def abandon(self) -> None:
+        """The job has failed: should this process not come to its end in time, it is ended."""
+
     def progress(self, what: str) -> None:
         """This process begins the next thing that all processes do: ``what``, a clause for messages."""
 
@@ -62,6 +65,7 @@ class Watch(NoWatch):
         self._what = "starting"
         self._since = time.monotonic()
         self._told = False
+        self._abandoned = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="multiface-watch", daemon=True)
 
@@ -74,6 +78,13 @@ class Watch(NoWatch):
         self._stopped.set()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join()
+
+    def abandon(self) -> None:
+        """The job has failed: should this process not come to its end in time, it is ended.
+
+        Libraries that wait for lost processes when Python ends are known to do so for ever.
+        """
+        self._abandoned = True
 
     def progress(self, what: str) -> None:
         """This process begins the next thing that all processes do: ``what``, a clause for messages."""
@@ -153,7 +164,7 @@ class Watch(NoWatch):
                 failed = self._failure() is not None
             except RuntimeError:
                 failed = True
-            if failed:
+            if failed or self._abandoned:
                 self._end_after_grace()
                 return
             if time.monotonic() - self._since > self._timeout:
