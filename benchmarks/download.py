@@ -89,6 +89,7 @@ def summary(runs: list[dict], final: int) -> dict:
     return {
         "seconds": round(median(run["seconds"] for run in runs), 2),
         "all_seconds": [run["seconds"] for run in runs],
+        "cpu_seconds": round(median(run["cpu"] for run in runs), 2),
         "peak_disk_times_final": round(max(run["peak"] for run in runs) / final, 3),
         "memory_mb": max(run["memory_mb"] for run in runs),
     }
@@ -187,7 +188,7 @@ def watched(out: Path, steps: list[list[str]], archives: list[str] | None = None
     peak, stop = [0], threading.Event()
     watcher = threading.Thread(target=watch, args=(out, peak, stop))
     watcher.start()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     memory = 0
     for step in steps:
@@ -204,8 +205,9 @@ def watched(out: Path, steps: list[list[str]], archives: list[str] | None = None
     stop.set()
     watcher.join()
     shutil.rmtree(out)
-    memory = memory or max(before, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-    return {"seconds": round(seconds, 2), "peak": peak[0], "memory_mb": round(memory / 1024)}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": round(seconds, 2), "cpu": round(cpu, 2), "peak": peak[0], "memory_mb": round(memory / 1024)}
 
 
 def follow(process: subprocess.Popen) -> int:

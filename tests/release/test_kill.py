@@ -71,8 +71,8 @@ def test_killed_at_random_moments_it_ends_like_an_undisturbed_run(tmp_path: Path
             )
             status = executioner.process.wait()
             executioner.process = None
-            for asked in server.log[seen:]:
-                assert asked.start >= complete.get(asked.path, 0), f"{asked.path} was fetched again from byte {asked.start}"
+            for asked in [asked for asked in server.log[seen:] if asked.method == "GET"]:
+                assert asked.start >= complete.get(asked.path, 0), f"{asked.path}: again from byte {asked.start}"
             if status == 0:
                 break
             assert status == -signal.SIGKILL
@@ -81,8 +81,8 @@ def test_killed_at_random_moments_it_ends_like_an_undisturbed_run(tmp_path: Path
             done = subprocess.run([*command, str(tmp_path / "killed")], check=False, capture_output=True, text=True)
             assert done.returncode == 0, done.stderr
     assert kills >= rounds // 2
-    assert any(asked.start > 0 for asked in server.log), "no archive was gone on with in its middle"
     assert files_below(tmp_path / "killed") == files_below(tmp_path / "undisturbed")
     if store == "png":
+        assert any(asked.start > 0 for asked in server.log), "no archive was gone on with in its middle"
         assert files_below(tmp_path / "killed") == files_below(tmp_path / "captures")
     assert not any((tmp_path / "killed" / ".multiface" / "staging").rglob("*.png"))

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 _DEFAULT_CONFIG = Path("download_config.json")
 MOST_QUESTIONS = 2000
 """Archives whose sizes a plan asks the server for; for more, sizes that are not known are estimated."""
+MOST_QUESTIONS_BEFORE_FETCHING = 500
+"""The same when fetching follows, which tells the sizes anyway."""
 
 
 def show_list(options: DownloadOptions) -> int:
@@ -69,14 +71,14 @@ def plan_and_fetch(options: DownloadOptions) -> int:
     with Server(network) as server:
         chosen = choose(selection, people_of(selection, server, options))
         sizes = Sizes(state)
-        plan = _plan(options, chosen, state, sizes, server)
+        plan = _plan(options, chosen, state, sizes)
         show_plan(plan, console())
         if options.dry_run:
             if options.json:
                 emit_json(plan.to_json())
             return 0
         if not options.ignore_free_space:
-            plan.check_disk(network.connections)
+            plan.check_disk()
         return _fetch(options, plan, state, sizes, server)
 
 
@@ -141,24 +143,25 @@ def people_of(selection: Selection, server: Server, options: DownloadOptions) ->
     return {**known, **listed}
 
 
-def _plan(options: DownloadOptions, chosen: Chosen, state: State, sizes: Sizes, server: Server) -> Plan:
+def _plan(options: DownloadOptions, chosen: Chosen, state: State, sizes: Sizes) -> Plan:
     """The plan, with sizes from the server where that does not take long."""
     archives = [request.archive for request in chosen.requests]
-    unknown = [] if options.offline or not options.dry_run else sizes.unknown(archives)
+    unknown = [] if options.offline else sizes.unknown(archives)
+    most = MOST_QUESTIONS if options.dry_run else MOST_QUESTIONS_BEFORE_FETCHING
     notes = list(chosen.notes)
-    if len(unknown) > MOST_QUESTIONS:
-        notes.append(f"sizes of {len(unknown):,} archives are estimated; the server is asked for up to {MOST_QUESTIONS:,}")
+    if len(unknown) > most:
+        notes.append(f"sizes of {len(unknown):,} archives are estimated; the server is asked for up to {most:,}")
     elif unknown:
         state.open()
-        notes += _ask_for_sizes(sizes, server, unknown)
+        notes += _ask_for_sizes(sizes, network_of(options), unknown)
     rate = None if options.rate is None else options.rate * 1e6
     return make_plan(Chosen(chosen.people, chosen.requests, tuple(notes)), state, sizes, store=options.store, rate=rate)
 
 
-def _ask_for_sizes(sizes: Sizes, server: Server, unknown: list[Archive]) -> list[str]:
+def _ask_for_sizes(sizes: Sizes, network: Network, unknown: list[Archive]) -> list[str]:
     """Learn sizes; returns what is to be said about it."""
     try:
-        with progress_display("asking for sizes", console()) as show:
+        with Server(replace(network, retries=1)) as server, progress_display("asking for sizes", console()) as show:
             absent = sizes.ask(server, unknown, show.counted)
     except TransferError as error:
         return [f"the server cannot be asked for sizes: {error}"]
@@ -169,7 +172,7 @@ def _fetch(options: DownloadOptions, plan: Plan, state: State, sizes: Sizes, ser
     state.open()
     with state.locked(), _transcoder(options.store, options.quality, options.workers) as transcoder:
         job = Job(server, state, transcoder, options.keep_archives)
-        with progress_display("fetching", console(), total_bytes=plan.to_fetch) as show:
+        with progress_display("fetching", console()) as show:
             result = download(plan, job, sizes, tick=show.fetched)
     show_result(result, console())
     if options.json:
@@ -188,7 +191,7 @@ def _repair(options: DownloadOptions, state: State, found: Verified) -> tuple[di
         name, _, quality = store.partition("-")
         with Server(network_of(options)) as server, _transcoder(name, int(quality or 0) or None, options.workers) as pool:
             job = Job(server, state, pool, broken=members)
-            with progress_display("repairing", console(), total_bytes=plan.to_fetch) as show:
+            with progress_display("repairing", console()) as show:
                 result = download(plan, job, Sizes(state), tick=show.fetched)
         show_result(result, console())
         results[store] = result.to_json()

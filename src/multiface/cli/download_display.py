@@ -144,8 +144,8 @@ def show_verified(result: Verified, out: Console) -> None:
 class _Bar:
     """One progress line for everything."""
 
-    def __init__(self, bar: Any, task: Any, total_bytes: int) -> None:
-        self._bar, self._task, self._total, self._shown, self._done = bar, task, total_bytes, 0.0, 0
+    def __init__(self, bar: Any, task: Any) -> None:
+        self._bar, self._task, self._shown, self._done = bar, task, 0.0, 0
 
     def counted(self, done: int, total: int) -> None:
         self._update(f"{done:,} of {total:,}", done, total)
@@ -157,7 +157,7 @@ class _Bar:
     def fetched(self, progress: Progress) -> None:
         failed = f", {progress.failed} failed" if progress.failed else ""
         text = f"{progress.archives:,} of {progress.total:,} archives{failed}, {human_bytes(progress.received)}"
-        self._update(text, progress.received, max(self._total, progress.received))
+        self._update(text, progress.received, max(progress.expected, progress.received))
 
     def _update(self, text: str, done: int, total: int) -> None:
         if time.monotonic() - self._shown > 0.1:
@@ -166,13 +166,13 @@ class _Bar:
 
 
 @contextmanager
-def progress_display(what: str, out: Console, *, total_bytes: int = 0) -> Iterator[_Bar]:
+def progress_display(what: str, out: Console) -> Iterator[_Bar]:
     """A progress line on a terminal; nothing elsewhere."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn(what), BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn()
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
-        yield _Bar(bar, bar.add_task("", total=None), total_bytes)
+        yield _Bar(bar, bar.add_task("", total=None))
 
 
 def _table(out: Console, headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

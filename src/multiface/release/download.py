@@ -24,10 +24,19 @@ _HOPELESS = 3
 
 @dataclass
 class Progress:
-    """Running totals, for whoever shows them. Changed by several threads under ``lock``."""
+    """Running totals, for whoever shows them. Changed by several threads under ``lock``.
+
+    Attributes:
+        archives, failed: Archives that are in place, and that could not be fetched.
+        total: Archives of the plan.
+        expected: Bytes that will have come over the network in the end, as far as known.
+        received: Bytes that have.
+        stored: Bytes of whole files on disk.
+    """
 
     archives: int = 0
     total: int = 0
+    expected: int = 0
     received: int = 0
     stored: int = 0
     failed: int = 0
@@ -180,7 +189,7 @@ class _Run:
         self.result, self.checksums = Result(), Checksums(job.server)
         self.in_a_row = 0
         job.received, job.extracted = progress.add_received, progress.add_stored
-        progress.total = len(plan.items)
+        progress.total, progress.expected = len(plan.items), plan.to_fetch
 
     def run(self, tick: Callable[[Progress], None], tick_seconds: float) -> Result:
         connections = self.job.server.network.connections
@@ -230,6 +239,7 @@ class _Run:
         self.progress.archives += 1
         if outcome.size is not None:
             self.sizes.learn(item.request.archive, outcome.size)
+            self.progress.expected += outcome.size - item.size.bytes if item.status != "done" else 0
 
     def _remember(self) -> None:
         self.sizes.save()

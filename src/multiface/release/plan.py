@@ -23,7 +23,8 @@ DEFAULT_RATE = 50e6
 """Bytes a second that the expected time is worked out with when no download has measured another."""
 _RANK = {kind: rank for rank, kind in enumerate(ORDER)}
 _PLACED = b'{"placed":true}\n'
-_IN_FLIGHT = 64 << 20
+_MARGIN = 1.02
+"""Records, and file systems' own needs."""
 
 
 class Item(NamedTuple):
@@ -88,13 +89,13 @@ class Plan:
     def seconds(self) -> float:
         return self.to_fetch / self.rate
 
-    def check_disk(self, connections: int) -> None:
+    def check_disk(self) -> None:
         """Refuse a download that the disk has no room for.
 
         Raises:
             StorageError: too little is free.
         """
-        needed = self.to_store + (connections * _IN_FLIGHT if self.left else 0)
+        needed = self.to_store * _MARGIN
         if needed > self.free:
             raise StorageError(
                 "the disk has no room for this",
