@@ -155,8 +155,10 @@ def test_resuming_with_other_options_is_refused_with_the_differences(config: Tra
 
 def test_resuming_longer_goes_on(config: TrainConfig) -> None:
     trainer, _ = train(replace(config, max_iter=2))
-    _, result = train(TrainConfig(resume=trainer.folder.path, max_iter=4))
+    trainer, result = train(TrainConfig(resume=trainer.folder.path, max_iter=4))
     assert result.iterations == 4
+    trainer.config = replace(trainer.config, max_iter=5)  # and so does the same trainer
+    assert trainer.run().iterations == 5
 
 
 def test_a_damaged_state_is_passed_over_for_the_one_before_and_that_is_said(config: TrainConfig) -> None:

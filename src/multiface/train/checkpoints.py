@@ -36,7 +36,7 @@ class Checkpoints:
     def __init__(self, folder: RunFolder, keep: int = 2) -> None:
         self._folder = folder
         self._keep = keep
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="multiface-checkpoint")
+        self._writer: ThreadPoolExecutor | None = None
         self._pending: Future[None] | None = None
 
     def save(self, tree: Mapping[str, Any], model_files: Mapping[Path, ModelInfo]) -> None:
@@ -52,6 +52,8 @@ class Checkpoints:
             StorageError: the previous save failed.
         """
         self.wait()
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, thread_name_prefix="multiface-checkpoint")
         self._pending = self._writer.submit(self._write, Snapshot.of(tree), dict(model_files))
 
     def wait(self) -> None:
@@ -66,7 +68,9 @@ class Checkpoints:
 
     def close(self) -> None:
         """Finish writing and end the thread; a failure that :meth:`wait` did not raise stays unsaid."""
-        self._writer.shutdown(wait=True)
+        if self._writer is not None:
+            self._writer.shutdown(wait=True)
+            self._writer = None
 
     def _write(self, snapshot: Snapshot, model_files: dict[Path, ModelInfo]) -> None:
         tree = snapshot.on_cpu()
