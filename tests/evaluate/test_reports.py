@@ -15,6 +15,7 @@ from multiface.evaluate.adapted import adapted
 from multiface.evaluate.frozen import frozen
 from multiface.evaluate.report import append_test_result, append_training_result, table_rows, to_json
 from multiface.evaluate.run import open_test
+from multiface.evaluate.values import Metrics
 from multiface.models import load_model, save_published
 from multiface.train.config import TestConfig
 
@@ -36,6 +37,17 @@ def test_frozen_is_deterministic_and_does_not_depend_on_batches(config: TestConf
     assert set(first.values) == {"tex", "tex_denorm", "tex_psnr", "mesh", "mesh_mm", "screen", "psnr", "ssim"}
     for key, value in first.values.items():
         assert value == pytest.approx(again.values[key], rel=1e-4), key
+
+
+def test_metrics_of_samples_are_the_losses_of_training_taken_apart(config: TestConfig) -> None:
+    run = open_test(config)
+    batch = next(iter(run.loader))
+    with torch.no_grad():
+        prediction = run.step.predict(batch, sample=False, render=True)
+    values, terms = Metrics().of(run.step, prediction), run.step.terms(prediction)
+    assert all(value.shape == (len(batch),) for value in values.values())
+    for name, term in (("mesh", "verts"), ("tex", "tex"), ("screen", "screen")):
+        assert float(values[name].mean()) == pytest.approx(float(terms[term]), rel=1e-5), name
 
 
 def test_adapted_fits_a_copy_and_gets_better_where_it_fits(config: TestConfig) -> None:

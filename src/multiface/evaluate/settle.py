@@ -71,7 +71,9 @@ def plan_test(config: TestConfig, given: frozenset[str] | None = None) -> TestPl
         size = choose_picture_size(data.capture, config.resolution)
         data = replace(data, picture_size=size, weight=read_weight(data.capture, config.loss_weight_mask))
     reports = test_set.protocol.reports if config.report == "both" else (config.report,)
-    return TestPlan(config, data, test_set, reports, changes, tuple(_notes(test_set)))
+    if reports == ("frozen",):  # every file is read once: keeping it would only fill memory
+        data = replace(data, options=replace(config, cache_gb=0.0))
+    return TestPlan(config, data, test_set, reports, changes, tuple(_notes(test_set, data)))
 
 
 def _settled(config: TestConfig, protocol: Protocol, given: frozenset[str]) -> tuple[TestConfig, tuple[str, ...]]:
@@ -150,10 +152,12 @@ def _described(config: TestConfig, data: DataSetup) -> Protocol:
     )
 
 
-def _notes(test_set: TestSet) -> list[str]:
+def _notes(test_set: TestSet, data: DataSetup) -> list[str]:
     notes = []
     if not test_set.with_photos:
-        why = "the protocol compares none" if test_set.protocol.pictures == "none" else "not every sample has a photo"
+        some = any(data.capture.has_photo(*sample) for sample in test_set.index.samples)
+        why = "not every sample has a photo" if some else "the capture has no photos of them"
+        why = "the protocol compares none" if test_set.protocol.pictures == "none" else why
         notes.append(f"no pictures are compared ({why}): no screen error, PSNR or SSIM; texture PSNR stands in")
     skipped = test_set.index.skipped
     if skipped:
