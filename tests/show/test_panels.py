@@ -92,3 +92,9 @@ def test_fit_width_keeps_the_shape_and_does_not_enlarge_unasked():
     picture = np.zeros((100, 50, 3), np.uint8)
     assert fit_width(picture, 25).shape == (50, 25, 3)
     assert fit_width(picture, 200) is picture
+
+
+def test_three_panels_of_the_published_size_can_be_decoded_in_hardware():
+    height, width = Comparison((2048, 1334)).size
+    assert width <= 4096 and height <= 2304
+    assert -(-width // 16) * -(-height // 16) <= 36_864  # macroblocks of a picture, H.264 table A-1, level 5.2

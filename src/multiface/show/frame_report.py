@@ -24,6 +24,9 @@ from multiface.show.rig import draw_rig
 
 Progress = Callable[[str, int, int], None]
 
+CELL = 320
+"""Width of a picture in a contact sheet, pixels."""
+
 MOST_IN_FULL = 8
 """Cameras that the page shows one by one; the others are in the table, the contact sheets and the PNG files."""
 
@@ -113,8 +116,10 @@ def show_frame(config: ShowConfig, progress: Progress | None = None) -> FrameRep
     )
     files: list[Path] = []
     views = []
+    in_full = set(_spread(names))
     for number, name in enumerate(names):
-        views.append(_view(capture, key, name, average, folder, files, config.width))
+        width = config.width if name in in_full else min(config.width, CELL)
+        views.append(_view(capture, key, name, average, folder, files, width))
         report(f"camera {name}", number + 1, len(names))
     rig = _save(
         draw_rig(capture.cameras, capture.vertices(key), capture.head_pose(key), chosen=names), folder / "rig.png", files
@@ -142,6 +147,13 @@ def _cameras(capture: Capture, key: FrameKey, wanted: Sequence[str]) -> tuple[st
             remedy="`multiface inspect` tells which frames have photos",
         )
     return names
+
+
+def _spread(names: Sequence[str]) -> list[str]:
+    """All names, or some evenly spread over them."""
+    if len(names) <= MOST_IN_FULL:
+        return list(names)
+    return [names[i * len(names) // MOST_IN_FULL] for i in range(MOST_IN_FULL)]
 
 
 def _view(
@@ -185,7 +197,7 @@ def _page(
     page.table(HEADER, [[view.name, *cells(view.alignment)] for view in views], notes=_NOTES)
     if notes:
         page.text(*notes)
-    chosen = views if len(views) <= MOST_IN_FULL else [views[i * len(views) // MOST_IN_FULL] for i in range(MOST_IN_FULL)]
+    chosen = [view for view in views if view.name in _spread([view.name for view in views])]
     page.section("Mesh on photo", "Slide between the photo and the mesh; its lines should sit on eyelids, lips, nostrils, jaw.")
     for view in chosen:
         page.compare(view.photo, view.wireframe, ("photo", "mesh"), f"camera {view.name}", span="half", max_width=width)
@@ -256,7 +268,10 @@ def _sheets(key: FrameKey, views: Sequence[CameraView]) -> dict[str, np.ndarray]
         "normals": [v.normals for v in views],
     }
     columns = math.ceil(math.sqrt(1.9 * len(names)))  # photos stand upright, screens lie
-    return {title: contact_sheet(each, names, columns=columns, heading=f"{key}   {title}") for title, each in pictures.items()}
+    return {
+        title: contact_sheet(each, names, columns=columns, cell_width=CELL, heading=f"{key}   {title}")
+        for title, each in pictures.items()
+    }
 
 
 def _overview(page: Page, sheets: dict[str, np.ndarray]) -> None:
@@ -281,7 +296,7 @@ def _textures(
     if average is not None:
         page.figure(_save(to_display(average), folder / "average.png", files), "average over the cameras", max_width=1024)
     if seen:
-        pictures = [fit_width(to_display(capture.texture(key, name)), 320) for name in seen]
+        pictures = [fit_width(to_display(capture.texture(key, name)), CELL) for name in seen]
         sheet = contact_sheet(pictures, seen, columns=math.ceil(math.sqrt(1.6 * len(seen))), heading=f"{key}   textures")
         page.figure(_save(sheet, folder / "textures.png", files), "one for each camera", max_width=2000)
 

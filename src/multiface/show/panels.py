@@ -52,8 +52,9 @@ class PanelRow:
         if height < 1 or width < 1 or not titles:
             raise ArgumentError("a row of panels needs at least one picture of at least one pixel", found=(size, titles))
         self.picture_size = (int(height), int(width))
-        self._gap = max(2, width // 60)
-        self._line = max(14, width // 16)
+        # Three photos of 2048 x 1334 have to stay within 4096 x 2304, which is what players decode in hardware.
+        self._gap = max(2, width // 80)
+        self._line = max(14, width // 20)
         self._top = self._gap + (self._line if heading else 0)
         self._heading = heading
         bottom = self._line + self._gap if legend else self._gap
