@@ -123,8 +123,8 @@ class BatchLoader:
             mine = deal_batches(split_batches(order, self.batch_size), self._rank, self._world_size)
             return [Part(batch, 0, len(batch)) for batch in mine[self._start :]]
         batches = split_batches(order, self.batch_size)[self._start :]
-        whole = self._views_per_frame > 1
-        return [share_batch(batch, samples, self._rank, self._world_size, whole_frames=whole) for batch in batches]
+        views = self._views_per_frame if self._shuffle else 1
+        return [share_batch(batch, samples, self._rank, self._world_size, views_per_frame=views) for batch in batches]
 
     def plan(self) -> list[list[Sample]]:
         """The samples of each batch of the next iteration."""
@@ -162,7 +162,7 @@ class BatchLoader:
             return self._substitutes.choose(planned, epoch, first + number, parts[number].start)
 
         workers = min(self._workers, max((len(part.positions) for part in parts), default=0) * len(parts))
-        reader = BatchReader(self._reader, workers, self.batch_size)
+        reader = BatchReader(self._reader, workers, self._most_views())
         self.n_left_out = n_read = 0
         with closing(reader.read(range(len(parts)), choose, self._found_broken, ring)) as batches:
             for part, read in zip(parts, batches):
@@ -180,8 +180,16 @@ class BatchLoader:
 
     def ring(self, pinned: bool) -> BufferRing:
         """Memory for :meth:`read`: as many buffers as it fills ahead, and one for who takes them."""
-        ahead = BatchReader(self._reader, self._workers, self.batch_size).ahead
-        return BufferRing(ahead + 1, self._reader.shape(self.batch_size, min(self.batch_size, self._n_frames())), pinned)
+        views = self._most_views()
+        ahead = BatchReader(self._reader, self._workers, views).ahead
+        return BufferRing(ahead + 1, self._reader.shape(views, min(views, self._n_frames())), pinned)
+
+    def _most_views(self) -> int:
+        """Views that a batch has for this process at most."""
+        if not self._shared or self._world_size == 1:
+            return self.batch_size
+        moved = 2 * (self._views_per_frame - 1)  # both cuts may move so that frames stay whole
+        return min(self.batch_size, -(-self.batch_size // self._world_size) + moved)
 
     def _n_frames(self) -> int:
         return len({sample.key for sample in self.index.samples})

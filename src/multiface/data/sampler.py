@@ -58,13 +58,21 @@ class Part(NamedTuple):
     total: int
 
 
-def share_batch(batch: Sequence[int], samples: Sequence[Sample], rank: int, world_size: int, *, whole_frames: bool) -> Part:
+def share_batch(
+    batch: Sequence[int], samples: Sequence[Sample], rank: int, world_size: int, *, views_per_frame: int = 1
+) -> Part:
     """The part of ``batch`` that belongs to process ``rank``: neighbours, as nearly equal as can be; no sample is repeated.
 
-    ``whole_frames`` moves the cuts so that neighbours of one frame stay together.
+    With ``views_per_frame`` above 1 the cuts move, by fewer samples than that, so that neighbours of one frame stay together.
     """
     cuts = [len(batch) * part // world_size for part in (rank, rank + 1)]
-    if whole_frames:
+    if views_per_frame > 1:
         starts = [i for i in range(len(batch)) if i == 0 or samples[batch[i]].key != samples[batch[i - 1]].key]
-        cuts = [min([*starts, len(batch)], key=lambda start, cut=cut: abs(start - cut)) for cut in cuts]
+        cuts = [_nearest(cut, [*starts, len(batch)], views_per_frame) for cut in cuts]
     return Part(list(batch[cuts[0] : cuts[1]]), cuts[0], len(batch))
+
+
+def _nearest(cut: int, starts: Sequence[int], views_per_frame: int) -> int:
+    """The start nearest to ``cut``; ``cut`` itself amid so many views of a frame that they are several groups."""
+    nearest = min(starts, key=lambda start: abs(start - cut))
+    return nearest if abs(nearest - cut) < views_per_frame else cut
