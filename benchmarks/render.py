@@ -1,7 +1,7 @@
 """The renderer's speed and memory: every backend that is there, on the CPU and on a GPU.
 
     python benchmarks/render.py [FRAME] [--on cpu gpu] [--sizes 512x334 1024x667 2048x1334] [--batches 1 16]
-        [--threads 1 2] [--repeats N] [--json]
+        [--backends triton nvdiffrast] [--threads 1 2] [--repeats N] [--json]
 
 FRAME is a folder with one frame of a capture: ``<frame>.bin``, ``<frame>_avgtex.png``, ``<frame>_transform.txt``, the photo
 ``<frame>.png``, ``face_topology.obj``, ``KRT``, ``camera.txt`` (the photo's camera) and ``loss_weight_mask.png``. Without
@@ -35,6 +35,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--on", nargs="+", choices=["cpu", "gpu"], default=["gpu" if torch.cuda.is_available() else "cpu"])
     parser.add_argument("--sizes", nargs="+", default=None)
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 16])
+    parser.add_argument(
+        "--backends", nargs="+", choices=render_on_gpu.BACKENDS, default=render_on_gpu.BACKENDS, help="on a GPU"
+    )
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--json", action="store_true", help="all figures as the last line")
@@ -64,7 +67,7 @@ def main() -> None:
 
 def measure_gpu(options: argparse.Namespace, frame: Frame) -> dict:
     sizes = [parse_size(name) for name in options.sizes or SIZES]
-    return render_on_gpu.measure(frame, sizes, options.batches, options.repeats)
+    return render_on_gpu.measure(frame, options.backends, sizes, options.batches, options.repeats)
 
 
 def measure_cpu(options: argparse.Namespace) -> dict:

@@ -16,7 +16,7 @@ from multiface.render import render_mesh, screen_loss
 from multiface.render.backends import find_backend
 from render_workload import Frame, Workload, make_workload
 
-BACKENDS = ("triton", "nvdiffrast")
+BACKENDS = ("triton", "nvdiffrast", "reference")
 SLOW_BACKENDS = ("reference",)
 """Measured on the smallest picture and a batch of 1 only."""
 TEX_STD = 20.0
@@ -24,28 +24,27 @@ SHOWN_TEXELS = 0.6
 """Share of the texture that is looked at, for the fewest bytes that have to move."""
 
 
-def measure(frame: Frame, sizes: list[tuple[int, int]], batches: list[int], repeats: int) -> dict:
-    """Versions, the rate of a copy, and a row for each backend, size, batch, interpolation and operation."""
-    rate = copy_rate(repeats)
-    rows = []
+def measure(frame: Frame, backends: list[str], sizes: list[tuple[int, int]], batches: list[int], repeats: int) -> dict:
+    """The rate of a copy, and a row for each backend that is installed, size, batch, interpolation and operation."""
+    rate, rows, backends = copy_rate(repeats), [], installed(backends)
     for size in sizes:
         for batch in batches:
             work = make_workload(frame, batch, size, "cuda")
             smallest = size == min(sizes) and batch == 1
-            for backend in present(smallest):
+            for backend in [name for name in backends if smallest or name not in SLOW_BACKENDS]:
                 for interpolation in ("perspective", "affine"):
                     rows += measure_backend(work, backend, interpolation, rate, repeats)
-            if "nvdiffrast" in present():
+            if "nvdiffrast" in backends:
                 rows += measure_nvdiffrast_operations(work, repeats)
             del work
             torch.cuda.empty_cache()
     return {"device": torch.cuda.get_device_name(), "copy_bytes_per_s": rate, "rows": rows}
 
 
-def present(with_slow_ones: bool = False) -> list[str]:
-    """The backends that are installed."""
+def installed(backends: list[str]) -> list[str]:
+    """Those of ``backends`` that can be used here; what the others need is printed."""
     names = []
-    for name in BACKENDS + (SLOW_BACKENDS if with_slow_ones else ()):
+    for name in backends:
         try:
             find_backend(name, torch.device("cuda"))
         except DependencyError as error:

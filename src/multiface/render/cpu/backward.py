@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from multiface.render.cpu.forward import find_planes
-from multiface.render.cpu.gradient_kernels import differentiate_corners, mark_triangles, place_triangles, scatter_texture
+from multiface.render.cpu.gradient_kernels import (
+    differentiate_corners,
+    find_runs,
+    mark_triangles,
+    place_triangles,
+    scatter_texture,
+)
 from multiface.render.cpu.schedule import BAND_ROWS, for_bands, for_items
 from multiface.render.cpu.shade_kernels import differentiate_rows
 from multiface.render.cpu.threads import run_parallel, thread_count
@@ -20,7 +26,7 @@ from multiface.render.cpu.vertex_kernels import unproject_gradients
 BANDS_AT_ONCE = 4
 """Bands for each thread between two visits to the texture."""
 
-BLOCKS_PER_OWNER = 4
+BLOCKS_PER_OWNER = 8
 """Parts of a texture that each thread has when several share one."""
 
 
@@ -144,17 +150,22 @@ def _to_texture(triangle, looks, parts, image_gradient, items: range, top: int, 
     shared = len(texture_gradient) == 1
     groups = 1 if shared else len(items)
     owners = -(-thread_count() // groups)
-    n_texels = texture_gradient.shape[2] * texture_gradient.shape[3]
+    height, width = texture_gradient.shape[2:]
     # blocks in turn share out the parts of a texture that are seen more evenly
-    shift = max(n_texels // (BLOCKS_PER_OWNER * owners), 1).bit_length() - 1
-    owner_of_block = np.arange((n_texels >> shift) + 1) % owners
+    shift = max(height * width // (BLOCKS_PER_OWNER * owners), 1).bit_length() - 1
+    owner_of_block = (np.arange((height * width >> shift) + 1) % owners).astype(np.int32)
+    runs = np.empty((len(items), bottom - top, triangle.shape[2], 4), np.int32)
+    counts = np.empty((len(items), bottom - top), np.int32)
+    for_bands(
+        lambda slot, first, last: find_runs(
+            triangle, looks, items[slot], slot, top, top + first, top + last, owner_of_block, shift, height, width, runs, counts
+        ),
+        len(items), bottom - top,
+    )  # fmt: skip
 
     def task(index: int) -> None:
         group, owner = divmod(index, owners)
-        owned = (owner_of_block == owner).astype(np.uint8)
         for slot in range(len(items)) if shared else (group,):
-            scatter_texture(
-                triangle, looks, parts, image_gradient, items[slot], slot, top, bottom, owned, shift, texture_gradient
-            )
+            scatter_texture(looks, parts, runs, counts, image_gradient, items[slot], slot, top, bottom, owner, texture_gradient)
 
     run_parallel(task, groups * owners, thread_count())

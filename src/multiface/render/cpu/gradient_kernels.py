@@ -6,7 +6,7 @@ Symbols are those of :mod:`multiface.render.cpu.shade_kernels`.
 from __future__ import annotations
 
 import numpy as np
-from numpy import float32, uint8, uintp
+from numpy import float32, int32, uintp
 
 from multiface.render.cpu.jit import inlined, kernel
 
@@ -125,42 +125,64 @@ def _areas(e1u, e1v, e2u, e2v, g, gx, gy):
 
 
 @kernel
-def scatter_texture(triangle, looks, parts, image_gradient, item, slot, first_row, last_row, owned, shift, texture_gradient):
-    """Add what rows of pixels give to the texels that the caller owns, in picture order.
+def find_runs(triangle, looks, item, slot, top, first_row, last_row, owner_of_block, shift, height, width, runs, counts):
+    """Cut rows of the picture into runs of pixels whose upper and lower texels have the same owners.
+
+    Args:
+        looks: From ``differentiate_rows``, with row ``top`` first.
+        owner_of_block: (blocks,) int32 owner of the rows of the texture that begin in each block of ``2 ** shift`` texels.
+        height, width: Of the texture.
+        runs: (slots, rows, W, 4) int32, written: first column, one past the last, owner of upper and of lower texels;
+            pixels without a triangle are in no run.
+        counts: (slots, rows) int32, written: how many.
+    """
+    columns, owners = triangle.shape[2], np.empty((2, triangle.shape[2]), int32)
+    for i in range(first_row, last_row):
+        row, above = triangle[item, i], looks[slot, i - top, 0]
+        for k in range(columns):
+            upper = above[k] if row[k] >= 0 else 0
+            lower = _following(upper, width, height * width)
+            owners[0, k] = owner_of_block[uintp(upper >> shift)] if row[k] >= 0 else -1
+            owners[1, k] = owner_of_block[uintp(lower >> shift)]
+        count, j, out = 0, 0, runs[slot, i - top]
+        while j < columns:
+            upper, lower, end = owners[0, j], owners[1, j], j + 1
+            while end < columns and owners[0, uintp(end)] == upper and (owners[1, uintp(end)] == lower or upper < 0):
+                end += 1
+            if upper >= 0:
+                out[count, 0], out[count, 1], out[count, 2], out[count, 3] = j, end, upper, lower
+                count += 1
+            j = end
+        counts[slot, i - top] = count
+
+
+@kernel
+def scatter_texture(looks, parts, runs, counts, image_gradient, item, slot, first_row, last_row, owner, texture_gradient):
+    """Add what rows of pixels give to the texels of one owner, in picture order.
 
     Args:
         looks, parts: From ``differentiate_rows``, with ``first_row`` first.
-        owned: (blocks,) uint8, 1 where rows of the texture are the caller's that begin in that block of ``2 ** shift`` texels.
+        runs, counts: From ``find_runs``.
         texture_gradient: (B or 1, C, h, w) float32.
     """
     channels, height, width = texture_gradient.shape[1], texture_gradient.shape[2], texture_gradient.shape[3]
     target = texture_gradient[item if len(texture_gradient) > 1 else 0].reshape(channels, height * width)
-    columns, one = triangle.shape[2], float32(1.0)
-    rows_owned = np.empty(columns, uint8)
+    one = float32(1.0)
     for i in range(first_row, last_row):
-        row = triangle[item, i]
         top, left = looks[slot, i - first_row, 0], looks[slot, i - first_row, 1]
         fy, fx = parts[slot, i - first_row, 0], parts[slot, i - first_row, 1]
-        for k in range(columns):  # 1 for the upper row, 2 for the lower one, 3 for both
-            upper = top[k] if row[k] >= 0 else 0
-            lower = _following(upper, width, height * width)
-            which = owned[uintp(upper >> shift)] + 2 * owned[uintp(lower >> shift)]
-            rows_owned[k] = which if row[k] >= 0 else 0
-        j = 0
-        while j < columns:
-            which, end = rows_owned[j], j + 1
-            while end < columns and rows_owned[uintp(end)] == which:
-                end += 1
-            for c in range(channels if which else 0):
+        for n in range(counts[slot, i - first_row]):
+            run = runs[slot, i - first_row, n]
+            upper, lower = run[2] == owner, run[3] == owner
+            for c in range(channels if upper or lower else 0):
                 out, gradient = target[c], image_gradient[item, c, i]
-                for k in range(uintp(j), uintp(end)):
+                for k in range(uintp(run[0]), uintp(run[1])):
                     right = _following(left[k], 1, width)
-                    if which & 1:
+                    if upper:
                         _add(out, top[k] + left[k], top[k] + right, gradient[k] * (one - fy[k]), fx[k])
-                    if which & 2:
+                    if lower:
                         bottom = _following(top[k], width, height * width)
                         _add(out, bottom + left[k], bottom + right, gradient[k] * fy[k], fx[k])
-            j = end
 
 
 @inlined
