@@ -64,13 +64,12 @@ def totals(update: Update, count: int = WARM_UP + 5) -> list[float]:
     return [outcome.values["total"] for outcome in reading.outcomes]
 
 
-@pytest.mark.parametrize("arch", ARCHS)
-def test_fast_steps_learn_what_plain_ones_learn(arch: str) -> None:
+@pytest.mark.parametrize(("arch", "bf16"), [("base", False), ("base", True), ("warp", True)])
+def test_fast_steps_learn_what_plain_ones_learn(arch: str, bf16: bool) -> None:
     plain = totals(make_update(arch, bf16=False, compiled=False))
-    exact = totals(make_update(arch, bf16=False, compiled=True))
-    fast = totals(make_update(arch, bf16=True, compiled=True))
-    assert exact == pytest.approx(plain, rel=2e-2)  # some of the library's kernels compute in TF32
-    assert fast == pytest.approx(plain, rel=5e-2)
+    fast = totals(make_update(arch, bf16=bf16, compiled=True))
+    # In single precision, too, some of the library's convolutions round: they compute in TF32.
+    assert fast == pytest.approx(plain, rel=5e-2 if bf16 else 2e-2)
 
 
 def test_a_recorded_step_leaves_everything_of_a_discarded_batch_and_stops_at_what_is_no_number() -> None:

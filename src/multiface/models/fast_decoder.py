@@ -23,8 +23,8 @@ Recorder = Callable[[Callable[[], Decoded]], Callable[[], Decoded]]
 def fast_decoder(model: FaceModel, batch: int = 1, *, bf16: bool | None = None) -> FastDecoder:
     """A decoder of up to ``batch`` codes at a time, for use and not for training: no gradients.
 
-    Values are those of ``model.decode`` within rounding: in single precision textures to 1e-4 and vertices to 1e-5 (both
-    normalised); with bfloat16 convolutions textures to about 0.02 of their standard deviation, vertices as before.
+    Values are those of ``model.decode`` within rounding: textures to 1e-4 (where PyTorch's convolutions use TF32, as by default
+    on GPUs, to 0.2 % of their standard deviation; in bfloat16 to about 1 %) and vertices to 1e-5, both normalised.
 
     Args:
         model: Where it is, the decoder runs. Later changes of its parameters are not followed.
