@@ -75,22 +75,36 @@ def _draw_view(draw, size, cameras, head, axes, middle, chosen, title) -> None:
         draw.ellipse((u - 1.5, v - 1.5, u + 1.5, v + 1.5), fill=(104, 112, 128))
     font = ImageFont.load_default(max(14.0, size[0] / (52 if len(cameras) <= 60 else 90)))
     far_first = sorted(frusta, key=lambda name: -float((cameras[name].center - middle) @ axes[:, 2]))
+    taken: list[tuple[float, ...]] = []
     for name in far_first:
         colour = ACCENT if name in chosen else INK
-        _draw_camera(draw, at(frusta[name]), name, colour, font, size)
+        corners = at(frusta[name])
+        _draw_camera(draw, corners, colour)
+        _label(draw, corners[0], name, colour, font, size, taken)
     _scale_bar(draw, size, scale, font)
     draw.text((margin / 3, margin / 3), title, fill=MUTED, font=ImageFont.load_default(size[0] / 38))
 
 
-def _draw_camera(draw, corners: np.ndarray, name: str, colour, font, size) -> None:
+def _draw_camera(draw, corners: np.ndarray, colour) -> None:
     apex, picture = tuple(corners[0]), [tuple(corner) for corner in corners[1:]]
     for corner in picture:
         draw.line([apex, corner], fill=colour, width=2)
     draw.polygon(picture, outline=colour, width=2)
     draw.line([picture[0], picture[1]], fill=ACCENT, width=5)  # the upper edge of the picture
-    away = np.sign(corners[0] - np.array(size) / 2)
+
+
+def _label(draw, apex: np.ndarray, name: str, colour, font, size, taken: list[tuple[float, ...]]) -> None:
+    """The camera's name behind it, moved up or down where another name is already."""
+    away = np.sign(apex - np.array(size) / 2)
     anchor = ("l" if away[0] >= 0 else "r") + "m"
-    draw.text((apex[0] + 8 * away[0], apex[1] + 8 * away[1]), name, fill=colour, font=font, anchor=anchor)
+    x, y = apex + 8 * away
+    for lines in (0, 1, -1, 2, -2, 3, -3):
+        place = (x, y + lines * 1.05 * font.size)
+        box = draw.textbbox(place, name, font=font, anchor=anchor)
+        if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+            break
+    taken.append(box)
+    draw.text(place, name, fill=colour, font=font, anchor=anchor)
 
 
 def _frustum(camera: Camera, depth: float) -> np.ndarray:
