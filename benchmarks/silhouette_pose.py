@@ -189,7 +189,7 @@ def report(name: str, moment: str, found: dict[str, list[float]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", default=SHARED / "real")
     parser.add_argument("--starts", type=int, default=8)
     parser.add_argument("--cameras", type=int, default=4)
@@ -197,6 +197,8 @@ def main() -> None:
     parser.add_argument("--backend", default=None)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if options.pictures is not None:
+        options.pictures.mkdir(parents=True, exist_ok=True)
     frame, begin = load_frame(options.folder), starts(options.starts)
     several = masks_at_full_size(frame, options.cameras, options.backend)
     photo = torch.from_numpy(photo_mask(frame.photo))[None]
