@@ -13,7 +13,7 @@ import torch
 from multiface import losses
 from multiface.capture import FrameKey
 from multiface.data import Batch
-from multiface.models import build_model
+from multiface.models import build_model, forms
 from multiface.train import precision, update
 from multiface.train.guard import BatchGuard
 from multiface.train.optimisation import Optimisation
@@ -126,9 +126,9 @@ def make_update(data_step, **more) -> Update:
     return Update(data_step, Optimisation(data_step.model, 1e-3), losses.LossWeights(), BatchGuard(50.0), **more)
 
 
-def make_step():
+def make_step(arch: str = "non"):
     torch.manual_seed(0)
-    model = build_model("non", tex_size=256, mesh_inp_size=15, nlatent=3, n_cams=2)
+    model = build_model(arch, tex_size=256, mesh_inp_size=15, nlatent=3, n_cams=2)
     return Step(model, small_normalisation(), small_topology(), torch.zeros(1, dtype=torch.long))
 
 
@@ -173,6 +173,18 @@ def test_what_stands_in_the_way_of_compiling_is_said_to_those_who_asked() -> Non
         "not compiled: only networks on GPUs are compiled; training is slower"
     ]
     assert make_update(make_step()).notes == []
+
+
+@pytest.mark.slow
+def test_networks_and_losses_are_one_graph_for_the_compiler(monkeypatch) -> None:
+    monkeypatch.setattr(forms, "on_gpu", lambda x: True)
+    step, batch, noise = make_step("warp"), large(make_batch(2, 1)), torch.randn(2, 3)
+    one_graph = torch.compile(step.network_terms, fullgraph=True, backend="eager")
+    with precision.mixed_precision(True, torch.device("cpu")):
+        expected = step.training_terms(batch, screen=False, noise=noise)
+        found = step.training_terms(batch, screen=False, noise=noise, network=one_graph)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)
 
 
 def test_precision_is_chosen_by_device() -> None:

@@ -142,6 +142,7 @@ def _train(options: DemoOptions, out: Console, capture: Path) -> tuple[Path, flo
         log_every=max(1, options.max_iter // 4),
         val_every=max(1, options.max_iter // 6),
         val_num=20,
+        compile=False,  # takes longer than so few updates do without
         seed=options.seed,
     )
     with TrainingDisplay(out) as display:
