@@ -79,7 +79,7 @@ def measure(options: argparse.Namespace) -> dict:
         **result,
         "times_as_fast": round(ratio, 2),
         "large_archive": {"bytes": large, "seconds": biggest["seconds"], "memory_mb": biggest["memory_mb"]},
-        "plan_of_everything_seconds": plan_seconds(options.folder),
+        "plan_of_everything": plan_seconds(options.folder),
         "cores": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[0],
     }
@@ -236,14 +236,17 @@ def watch(folder: Path, peak: list[int], stop: threading.Event) -> None:
         peak[0] = max(peak[0], total)
 
 
-def plan_seconds(folder: Path) -> float:
+def plan_seconds(folder: Path) -> dict[str, float]:
+    """The whole command that plans the whole release offline: the shortest of five, by the clock and by processor time."""
     words = [sys.executable, "-m", "multiface", "download", "--dry_run", "--offline", "--dest", str(folder / "none")]
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
+    clock, cpu = [], []
+    for _ in range(5):
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(words, check=True, capture_output=True, cwd=folder)
-        times.append(time.perf_counter() - began)
-    return round(min(times), 2)
+        clock.append(time.perf_counter() - began)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return {"seconds": round(min(clock), 2), "cpu_seconds": round(min(cpu), 2)}
 
 
 # The server

@@ -86,7 +86,7 @@ def _list(options: ZooOptions) -> int:
 def _get(options: ZooOptions) -> int:
     from multiface.cli.download_display import progress_display
     from multiface.release.network import Network, base_url
-    from multiface.release.zoo import LICENCE, PREFIX, find_model, get, zoo_models
+    from multiface.release.zoo import LICENCE, PREFIX, RETRIES, find_model, get, zoo_models
 
     name = options.model.removeprefix(PREFIX)
     if not name:
@@ -107,7 +107,7 @@ def _get(options: ZooOptions) -> int:
             came += count
             show.counted(came, total or came)
 
-        network = Network(base_url(options.base_url))
+        network = Network(base_url(options.base_url), retries=RETRIES)
         path = get(model, network=network, cache=options.cache, again=options.again, received=received)
     info = _check_loads(path, model.arch)
     console().print(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from multiface.core.errors import ArgumentError
 from multiface.core.lazy import optional_import
@@ -43,12 +44,22 @@ class Network:
     wait: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.base_url.startswith(("http://", "https://")) or any(c.isspace() for c in self.base_url):
+        if not _is_address(self.base_url):
             raise ArgumentError("this is no base address", where="--base-url", expected="http(s)://...", found=self.base_url)
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
         for name, least, most in (("connections", 1, 64), ("timeout", 0.01, 3600), ("retries", 0, 1000), ("wait", 0, 600)):
             if not least <= getattr(self, name) <= most:
                 raise ArgumentError(f"{name} cannot be used", expected=f"{least}..{most}", found=getattr(self, name))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = text.isascii() and text.isprintable() and " " not in text and not parts.query and not parts.fragment
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
 
 
 def base_url(option: str | None = None) -> str:

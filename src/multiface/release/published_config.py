@@ -51,8 +51,9 @@ def read_published_config(path: str | Path) -> PublishedConfig:
         FormatError: it is no JSON object, or a key is missing, unknown or of the wrong type.
     """
     path = Path(path)
+    data = read_bytes(path, limit=_LARGEST, kind="download configuration")
     try:
-        content = json.loads(read_bytes(path, limit=_LARGEST, kind="download configuration"))
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise FormatError("download configuration is not JSON", where=path, found=str(error)) from error
     known = ("entity", *_FLAGS, "expression")

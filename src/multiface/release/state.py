@@ -26,7 +26,14 @@ class State:
 
     def open(self) -> None:
         """Create the folder and prove that it can be written to."""
-        make_folder(self.folder)
+        try:
+            make_folder(self.folder)
+        except StorageError:
+            raise
+        except OSError as error:  # system folders have reasons of their own
+            raise StorageError(
+                f"cannot be written: {error.strerror}", where=self.folder, remedy="Choose another --dest"
+            ) from error
 
     def record(self, archive: Archive) -> Path:
         return self.folder / "records" / archive.entity / f"{archive.name.removesuffix('.tar')}.jsonl"

@@ -28,6 +28,8 @@ from multiface.release.stream import FileStream
 PREFIX = "zoo:"
 CACHE_VARIABLE = "MULTIFACE_CACHE"
 LICENCE = "CC BY-NC 4.0 (Meta): research only, not for commercial use"
+RETRIES = 3
+"""Fewer than for archives: somebody waits for a model to load."""
 _FOLDER = "PretrainedModel"
 _SIGNATURES = (b"PK\x03\x04", b"\x80")
 _LARGEST = 4 << 30
@@ -150,7 +152,7 @@ def get(
         _check_noted(path)
         return path
     make_folder(path.parent)
-    with Server(network or Network(base_url())) as server:
+    with Server(network or Network(base_url(), retries=RETRIES)) as server:
         url = weights_url(server.network.base_url, model)
         try:
             _fetch(server, url, path, received)
