@@ -56,8 +56,8 @@ def main() -> None:
         f"{frame.name}, {len(frame.vertices)} vertices, {len(frame.topology.faces)} triangles; " + describe(results["versions"])
     )
     if "cpu" in options.on:
-        results["cpu"] = measure_cpu(options)
-        render_on_cpu.report(results["cpu"], options.threads)
+        results["cpu"], results["cores"] = measure_cpu(options), render_on_cpu.measure_cores(options.threads, options.repeats)
+        render_on_cpu.report(results["cpu"], options.threads, results["cores"])
     if "gpu" in options.on:
         results["gpu"] = measure_gpu(options, frame)
         render_on_gpu.report(results["gpu"])

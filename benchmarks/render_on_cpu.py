@@ -16,6 +16,8 @@ from pathlib import Path
 import torch
 
 from multiface.render import render_mesh
+from multiface.render.cpu.jit import kernel
+from multiface.render.cpu.threads import run_parallel
 from render_workload import Frame, Workload, make_workload
 
 BACKENDS = ("reference", "numba")
@@ -37,6 +39,27 @@ def measure_time(frame: Frame, size: tuple[int, int], threads: list[int], repeat
                 if repeat:  # the first warms up
                     times[backend][str(count)].append(time.perf_counter() - began)
     return {name: {count: statistics.median(values) for count, values in counts.items()} for name, counts in times.items()}
+
+
+def measure_cores(threads: list[int], repeats: int) -> dict[str, float]:
+    """Median seconds of arithmetic in registers on each number of threads: what the cores allow at best, whatever the code."""
+    times: dict[str, list[float]] = {str(count): [] for count in threads}
+    tasks = 4 * max(threads)
+    for repeat in range(repeats + 1):
+        for count in threads:
+            began = time.perf_counter()
+            run_parallel(lambda _: _count(5_000_000), tasks, count)
+            if repeat:
+                times[str(count)].append(time.perf_counter() - began)
+    return {count: statistics.median(values) for count, values in times.items()}
+
+
+@kernel
+def _count(rounds):
+    total = 1.0
+    for i in range(rounds):
+        total = total * 0.999 + i
+    return total
 
 
 def measure_memory(frame: Frame, size: tuple[int, int], backend: str) -> float:
@@ -72,8 +95,8 @@ def _peak_kib(reset: bool = False) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def report(result: dict, threads: list[int]) -> None:
-    """Tables of the times and memory of ``{"HxW": {"seconds": ..., "peak_mib": ...}}``."""
+def report(result: dict, threads: list[int], cores: dict[str, float]) -> None:
+    """Tables of the times and memory of ``{"HxW": {"seconds": ..., "peak_mib": ...}}``, and the figures of the cores."""
     sizes = {name: tuple(int(side) for side in name.split("x")) for name in result}
     print("\n| picture | threads | reference s | numba s | faster | to reach |\n|---|---|---|---|---|---|")
     for name, row in result.items():
@@ -87,6 +110,7 @@ def report(result: dict, threads: list[int]) -> None:
         print(f"| {name} | {memory['reference']:.0f} | {memory['numba']:.0f} | {ratio:.1f} | {MEMORY_TARGET} |")
     if len(threads) > 1:
         print(f"\n| picture | numba, {threads[0]} to {threads[-1]} threads | to reach |\n|---|---|---|")
+        print(f"| (arithmetic alone) | {cores[str(threads[0])] / cores[str(threads[-1])]:.2f} | |")
         for name, row in result.items():
             first, last = (row["seconds"]["numba"][str(count)] for count in (threads[0], threads[-1]))
             print(f"| {name} | {first / last:.2f} | {SCALING_TARGET} |")

@@ -29,16 +29,13 @@ TYPES = {
 POINTERS = {"float32": "*fp32", "float64": "*fp64", "int32": "*i32", "int64": "*i64", "uint8": "*u8"}
 TILE = {"TILE_Y": 8, "TILE_X": 8, "WIDE": False, "PADDED": 4, "FOR_GEOMETRY": True, "FOR_TEXTURE": True}
 LISTS = {"LEVELS": 4, "LISTS": 32}
-PICTURE = {"CHANNELS": 3, "WIDE": False, **LISTS}
 KERNELS = [
     (setup_kernels.project_kernel, {"BLOCK": 128}),
-    (setup_kernels.setup_kernel, {"TEXTURED": True, **LISTS, "BLOCK": 128}),
-    (raster_kernels.visibility_kernel, {**LISTS, "AHEAD": True}),
-    (raster_kernels.exact_visibility_kernel, {**LISTS, "GROUP": 8}),
-    (shade_kernels.picture_kernel, {**PICTURE, "AHEAD": True, "CACHE": ""}),
-    (shade_kernels.exact_picture_kernel, {**PICTURE, "GROUP": 8}),
+    (setup_kernels.setup_kernel, {"TEXTURED": True, **LISTS, "BLOCK": 32}),
+    (raster_kernels.visibility_kernel, LISTS),
+    (raster_kernels.exact_visibility_kernel, {**LISTS, "GROUP": 32}),
     (raster_kernels.barycentric_kernel, {"BLOCK": 128}),
-    (shade_kernels.shade_kernel, {**TILE, "CHANNELS": 3, "WITH_DEPTH": True}),
+    (shade_kernels.shade_kernel, {**TILE, "CHANNELS": 3, "WITH_DEPTH": True, "CACHE": ".cs"}),
     (backward_kernels.picture_backward_kernel, {**TILE, "CHANNELS": 3, "WITH_DEPTH": True}),
     (backward_kernels.unpack_kernel, {"CHANNELS": 3, "PADDED": 4, "BLOCK": 1024}),
     (geometry_backward.triangle_backward_kernel, {"BLOCK": 128}),

@@ -11,17 +11,16 @@ import triton
 from multiface.render.gpu import backward_kernels, geometry_backward, loss_kernels, raster_kernels, setup_kernels, shade_kernels
 
 TILE = 16
-TILES_AT_ONCE = 8
+TILES_AT_ONCE = 32
+_BLOCKS = 4
 # of tiles that a triangle is listed for, before larger tiles are taken: more means fewer visits, and more memory
 _MOST_LISTS, _FEWEST_LISTS = 32, 4
 _BYTES_OF_LISTS = 512 << 20
-_AHEAD = True
-_CACHE = ""
+# pictures are not read again soon
+_CACHE = ".cs"
 SURFACE_TYPE = torch.float64
 # height and width in pixels and warps of each program; found by measurement on an H100
 _SHAPES = {"shade": (4, 32, 1), "backward": (8, 8, 1), "loss": (8, 8, 1)}
-# programs of one warp; on NVIDIA as many registers as let a multiprocessor hold the most of them
-_TIGHT = {"num_warps": 1} if torch.version.hip else {"num_warps": 1, "maxnreg": 64}
 # fused multiply-add would keep edges from being exactly 0 at their ends, and round their two sides differently
 _EXACT = {"enable_fp_fusion": False}
 
@@ -120,9 +119,10 @@ def set_up(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool 
         setup_kernels.project_kernel[(batch * triton.cdiv(n_vertices, block),)](
             mesh.vertices, mesh.projection, scene.screen, n_vertices, BLOCK=block, **_EXACT
         )
-        setup_kernels.setup_kernel[(batch * triton.cdiv(n_faces, block),)](
+        few = 32  # triangles of one warp wait for the one in the most tiles
+        setup_kernels.setup_kernel[(batch * triton.cdiv(n_faces, few),)](
             scene.screen, mesh.faces, mesh.uvs, mesh.uv_faces, scene.slopes, scene.larger, scene.links, scene.heads, surface,
-            *scene[8:], PERSPECTIVE=perspective, TEXTURED=textured, BLOCK=block, **lists._asdict(), **_EXACT,
+            *scene[8:], PERSPECTIVE=perspective, TEXTURED=textured, BLOCK=few, num_warps=1, **lists._asdict(), **_EXACT,
         )  # fmt: skip
     return scene, surface, lists
 
@@ -130,26 +130,11 @@ def set_up(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool 
 def find_visible(mesh: Mesh, size: tuple[int, int], perspective: bool, textured: bool = True) -> Visible:
     """Project, list and rasterise."""
     scene, surface, lists = set_up(mesh, size, perspective, textured)
-    raster_kernels.visibility_kernel[(scene.n_tiles,)](*scene, AHEAD=_AHEAD, num_warps=1, **lists._asdict())
-    raster_kernels.exact_visibility_kernel[(triton.cdiv(scene.n_tiles, TILES_AT_ONCE),)](
+    raster_kernels.visibility_kernel[(scene.n_tiles,)](*scene, num_warps=1, **lists._asdict())
+    raster_kernels.exact_visibility_kernel[(_BLOCKS * triton.cdiv(scene.n_tiles, TILES_AT_ONCE),)](
         *scene, scene.n_tiles, GROUP=TILES_AT_ONCE, num_warps=1, **lists._asdict(), **_EXACT
     )
     return Visible(scene.triangle, scene.screen, surface)
-
-
-def draw(mesh: Mesh, texture: torch.Tensor, size: tuple[int, int], perspective: bool):
-    """What is seen, (B, C, H, W) picture and (B, H, W) depth in the dtype of the vertices; up to 8 channels."""
-    scene, surface, lists = set_up(mesh, size, perspective)
-    batch, channels, dtype = len(mesh.vertices), texture.shape[1], mesh.vertices.dtype
-    image = torch.empty(batch, channels, *size, dtype=dtype, device=texture.device)
-    depth = torch.empty(batch, *size, dtype=dtype, device=texture.device)
-    shading = (surface, texture, image, depth, *texture.shape[2:], *item_strides(texture), image.stride(0))
-    constants = {"CHANNELS": channels, "PERSPECTIVE": perspective, "WIDE": is_wide(texture), **lists._asdict()}
-    shade_kernels.picture_kernel[(scene.n_tiles,)](*scene, *shading, AHEAD=_AHEAD, CACHE=_CACHE, **_TIGHT, **constants)
-    shade_kernels.exact_picture_kernel[(triton.cdiv(scene.n_tiles, TILES_AT_ONCE),)](
-        *scene, scene.n_tiles, *shading, GROUP=TILES_AT_ONCE, num_warps=1, **constants, **_EXACT
-    )
-    return Visible(scene.triangle, scene.screen, surface), image, depth
 
 
 def lists_per_triangle(triangles: int) -> int:
@@ -196,7 +181,7 @@ def shade(mesh: Mesh, seen: Visible, texture: torch.Tensor, perspective: bool) -
             seen.triangle, seen.surface, part, image[:, first:], depth,
             len(mesh.faces), height, width, *texture.shape[2:], *item_strides(part), image.stride(0),
             CHANNELS=part.shape[1], PERSPECTIVE=perspective, WITH_DEPTH=first == 0, WIDE=is_wide(texture),
-            TILE_Y=tile_y, TILE_X=tile_x, num_warps=warps,
+            TILE_Y=tile_y, TILE_X=tile_x, CACHE=_CACHE, num_warps=warps,
         )  # fmt: skip
     return image, depth
 

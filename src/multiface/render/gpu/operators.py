@@ -39,11 +39,8 @@ def render(
     """Image, depth, triangle, and what the backward pass needs: screen and surface."""
     mesh = Mesh(vertices, projection, faces, uvs, uv_faces)
     with launch.on_device(vertices):
-        if texture.shape[1] <= launch.CHANNELS_AT_ONCE:
-            seen, image, depth = launch.draw(mesh, texture, (height, width), perspective)
-        else:
-            seen = launch.find_visible(mesh, (height, width), perspective)
-            image, depth = launch.shade(mesh, seen, texture, perspective)
+        seen = launch.find_visible(mesh, (height, width), perspective)
+        image, depth = launch.shade(mesh, seen, texture, perspective)
     return image, depth, *seen
 
 

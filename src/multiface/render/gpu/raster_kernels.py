@@ -12,6 +12,7 @@ from multiface.render.gpu.setup_kernels import (
     load_corner,
     load_two,
     load_two_ints,
+    plane_at,
     upward_edge,
 )
 
@@ -22,7 +23,7 @@ _NOBODY = tl.constexpr(2**31 - 1)
 def visibility_kernel(
     screen, faces, slopes, larger, links, heads, triangle, doubtful,
     n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item,
-    LEVELS: tl.constexpr, LISTS: tl.constexpr, AHEAD: tl.constexpr,
+    LEVELS: tl.constexpr, LISTS: tl.constexpr,
 ):  # fmt: skip
     """Write ``triangle`` (B, H, W) int32: the nearest triangle at each pixel, of equally near ones the lowest; -1 where none.
 
@@ -30,7 +31,7 @@ def visibility_kernel(
     """
     tile = tl.program_id(0)
     first, second, third, fourth, doubt = look_at_tile(
-        slopes, larger, links, heads, tile, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, LISTS, AHEAD
+        slopes, larger, links, heads, tile, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, LISTS
     )
     tl.store(doubtful + tile, doubt)
     for block in range(TILE // ROWS):
@@ -45,18 +46,18 @@ def exact_visibility_kernel(
     n_vertices, n_faces, height, width, tiles_x, tiles_y, heads_per_item, n_tiles,
     LEVELS: tl.constexpr, LISTS: tl.constexpr, GROUP: tl.constexpr,
 ):  # fmt: skip
-    """Look once more, in float64, at those of GROUP tiles that are doubtful: samples on an edge, or almost."""
-    tiles = tl.program_id(0) * GROUP + tl.arange(0, GROUP)
+    """Look once more, in float64, at one block of those of GROUP tiles that are doubtful: samples on an edge, or almost."""
+    block = tl.program_id(0) % (TILE // ROWS)
+    tiles = tl.program_id(0) // (TILE // ROWS) * GROUP + tl.arange(0, GROUP)
     pending = tl.where(tl.load(doubtful + tiles, mask=tiles < n_tiles, other=0) > 0, tiles, -1)
     tile = tl.max(pending)
     while tile >= 0:
-        for block in range(TILE // ROWS):
-            winner = look_at_block_exactly(
-                screen, faces, slopes, larger, links, heads, tile, block,
-                n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, LISTS,
-            )  # fmt: skip
-            item, row, column, inside = pixels_of_block(tile, block, height, width, tiles_x, tiles_y)
-            tl.store(triangle + item * height * width + row * width + column, winner, mask=inside)
+        winner = look_at_block_exactly(
+            screen, faces, slopes, larger, links, heads, tile, block,
+            n_vertices, n_faces, tiles_x, tiles_y, heads_per_item, LEVELS, LISTS,
+        )  # fmt: skip
+        item, row, column, inside = pixels_of_block(tile, block, height, width, tiles_x, tiles_y)
+        tl.store(triangle + item * height * width + row * width + column, winner, mask=inside)
         pending = tl.where(pending == tile, -1, pending)
         tile = tl.max(pending)
 
@@ -81,12 +82,12 @@ def choose_block(block, first, second, third, fourth):
 @triton.jit
 def look_at_tile(
     slopes, larger, links, heads, tile, n_faces, tiles_x, tiles_y, heads_per_item,
-    LEVELS: tl.constexpr, LISTS: tl.constexpr, AHEAD: tl.constexpr,
+    LEVELS: tl.constexpr, LISTS: tl.constexpr,
 ):  # fmt: skip
     """The winner of each pixel (64,) of the four blocks of a tile, and whether any coverage was doubtful.
 
     All that is nearest is held in registers while the triangles listed for the tile, on each level, pass by in any order.
-    AHEAD: load what the next triangle needs before this one is looked at.
+    What the next triangle needs is loaded before this one is looked at.
     """
     tiles = tiles_x * tiles_y
     item = (tile // tiles).to(tl.int64)
@@ -106,7 +107,7 @@ def look_at_tile(
             level_heads += tl.cdiv(tiles_x, 1 << (2 * level)) * tl.cdiv(tiles_y, 1 << (2 * level))
             across = tl.cdiv(tiles_x, 4 << (2 * level))
             coming = tl.load(level_heads + (tile_y >> (2 * level + 2)) * across + (tile_x >> (2 * level + 2)))
-        if AHEAD and level == 0:
+        if level == 0:
             following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_link(links, slopes, link, LISTS)
         while link >= 0:
             face = (link // LISTS - first_record).to(tl.int32)
@@ -114,13 +115,11 @@ def look_at_tile(
                 following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_larger(
                     links, slopes, larger, link, tile_x, tile_y, LISTS
                 )
-            elif not AHEAD:
-                following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_link(links, slopes, link, LISTS)
             a_row, b_row = tl.fma(_all(ax), column, _all(a)), tl.fma(_all(bx), column, _all(b))
             c_row, s_row = tl.fma(_all(cx), column, _all(c)), tl.fma(_all(sx), column, _all(s))
             this_ay, this_by, this_cy, this_sy, this_reached = ay, by, cy, sy, reached
             link = following
-            if AHEAD and level == 0:
+            if level == 0:
                 following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_link(links, slopes, link, LISTS)
             if this_reached & 1:
                 winner0, nearest0, closest = _see(
@@ -162,20 +161,24 @@ def look_at_block_exactly(
         across, down = tl.cdiv(tiles_x, 1 << (2 * level)), tl.cdiv(tiles_y, 1 << (2 * level))
         link = tl.load(level_heads + (tile_y >> (2 * level)) * across + (tile_x >> (2 * level)))
         level_heads += across * down
+        if level == 0:
+            following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_link(links, slopes, link, LISTS)
         while link >= 0:
             face = (link // LISTS - item * n_faces).to(tl.int32)
             if level > 0:
-                link, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_larger(
+                following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_larger(
                     links, slopes, larger, link, tile_x, tile_y, LISTS
                 )
-            else:
-                link, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_link(links, slopes, link, LISTS)
-            if (reached >> block) & 1:
-                a_row, b_row = tl.fma(_all(ax), column, _all(a)), tl.fma(_all(bx), column, _all(b))
-                c_row, s_row = tl.fma(_all(cx), column, _all(c)), tl.fma(_all(sx), column, _all(s))
-                inmost, nearness = _inmost(row, a_row, b_row, c_row, s_row, ay, by, cy, sy)
+            a_row, b_row = tl.fma(_all(ax), column, _all(a)), tl.fma(_all(bx), column, _all(b))
+            c_row, s_row = tl.fma(_all(cx), column, _all(c)), tl.fma(_all(sx), column, _all(s))
+            this_ay, this_by, this_cy, this_sy, this_reached = ay, by, cy, sy, reached
+            link = following
+            if level == 0:
+                following, reached, a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy = _load_link(links, slopes, link, LISTS)
+            if (this_reached >> block) & 1:
+                inmost, nearness = _inmost(row, a_row, b_row, c_row, s_row, this_ay, this_by, this_cy, this_sy)
                 inside = inmost > 0
-                if tl.min(tl.abs(inmost)) < 1.0:
+                if tl.max((tl.abs(inmost) < 1.0).to(tl.int32)) > 0:
                     inside = _covers(screen, item * n_vertices, faces, face, tile_x * TILE + column, tile_y * TILE + row)
                 closer = inside & ((nearness > nearest) | ((nearness == nearest) & (face < winner)))
                 nearest = tl.where(closer, nearness, nearest)
@@ -246,7 +249,7 @@ def _load_larger(links, slopes, larger, link, tile_x, tile_y, LISTS: tl.constexp
     # in float64, so that triangles in one plane agree
     x64, y64 = left.to(tl.float64) + 0.5, top.to(tl.float64) + 0.5
     s_x, s_y = tl.load(at + 2).to(tl.float64, bitcast=True), tl.load(at + 3).to(tl.float64, bitcast=True)
-    s = ((s_y * y64 + s_x * x64) + tl.load(at + 4).to(tl.float64, bitcast=True)).to(tl.float32)
+    s = plane_at(s_x, s_y, tl.load(at + 4).to(tl.float64, bitcast=True), x64, y64).to(tl.float32)
     return following, tl.where(within, reached, 0), a, b, c, s, ax, ay, bx, by, cx, cy, sx, sy
 
 

@@ -132,41 +132,48 @@ def setup_kernel(
     is_larger = drawn & (bits > 4)
     x, y = first_x.to(tl.float64) + 0.5, first_y.to(tl.float64) + 0.5
     at = larger + record * 6
-    tl.store(at, _packed(_plane(ax, ay, ac, x, y), _plane(bx, by, bc, x, y)), mask=is_larger)
-    tl.store(at + 1, _packed(_plane(cx, cy, cc, x, y), sx), mask=is_larger)
+    tl.store(at, _packed(plane_at(ax, ay, ac, x, y), plane_at(bx, by, bc, x, y)), mask=is_larger)
+    tl.store(at + 1, _packed(plane_at(cx, cy, cc, x, y), sx), mask=is_larger)
     tl.store(at + 2, sx.to(tl.int64, bitcast=True), mask=is_larger)
     tl.store(at + 3, sy.to(tl.int64, bitcast=True), mask=is_larger)
     tl.store(at + 4, sc.to(tl.int64, bitcast=True), mask=is_larger)
     tl.store(at + 5, _packed_ints(first_x | (last_x << 16), first_y | (last_y << 16)), mask=is_larger)
-    first_column, first_row = first_x >> bits, first_y >> bits
-    columns, rows = tl.maximum((last_x >> bits) - first_column + 1, 1), (last_y >> bits) - first_row + 1
-    k, tiles = 0, tl.max(tl.where(drawn, columns * rows, 0))
-    while k < tiles:
-        column, row = first_column + k % columns, first_row + k // columns
-        _put_into_list(
-            links, heads + item * heads_per_item + begin + row * across + column, (record * LISTS + k).to(tl.int32),
-            drawn & (k < columns * rows), column << bits, row << bits, ax, ay, ac, bx, by, bc, cx, cy, cc, sx, sy, sc,
-            first_y, last_y, bits,
+    first_column, last_column, last_row = first_x >> bits, last_x >> bits, last_y >> bits
+    column, row, link = first_column, first_y >> bits, (record * LISTS).to(tl.int32)
+    tiles = tl.max(tl.where(drawn, (last_column - column + 1) * (last_row - row + 1), 0))
+    following, reached = link * 0, link * 0  # of the link before this one
+    heads += item * heads_per_item + begin
+    while tiles > 0:
+        now_reached = _write_planes(
+            links + link.to(tl.int64) * 4, column << bits, row << bits, ax, ay, ac, bx, by, bc, cx, cy, cc, sx, sy, sc,
+            first_y, last_y, bits, drawn & (row <= last_row),
         )  # fmt: skip
-        k += 1
+        # what a link replaces takes long to come back: it is written one round later
+        tl.store(links + (link.to(tl.int64) - 1) * 4, _packed_ints(following, reached), mask=reached != 0)
+        reached = now_reached
+        following = tl.atomic_xchg(heads + row * across + column, link, mask=reached != 0, sem="relaxed")
+        past = column >= last_column
+        column, row = tl.where(past, first_column, column + 1), tl.where(past, row + 1, row)
+        link += 1
+        tiles -= 1
+    tl.store(links + (link.to(tl.int64) - 1) * 4, _packed_ints(following, reached), mask=reached != 0)
 
 
 @triton.jit
-def _put_into_list(links, head, link, listed, left, top, ax, ay, ac, bx, by, bc, cx, cy, cc, sx, sy, sc, first_y, last_y, bits):
-    """Make ``link`` the first in the list of the tile that begins at the pixel (left, top), if it is reached."""
+def _write_planes(at, left, top, ax, ay, ac, bx, by, bc, cx, cy, cc, sx, sy, sc, first_y, last_y, bits, mask):
+    """Write what a link at ``at`` says of the planes in the tile that begins at the pixel (left, top), and return which of
+    its blocks are reached; if none is, nothing is written."""
     x, y = left.to(tl.float64) + 0.5, top.to(tl.float64) + 0.5
-    a, b = _plane(ax, ay, ac, x, y).to(tl.float32), _plane(bx, by, bc, x, y).to(tl.float32)
-    c, s = _plane(cx, cy, cc, x, y).to(tl.float32), _plane(sx, sy, sc, x, y).to(tl.float32)
+    a, b = plane_at(ax, ay, ac, x, y).to(tl.float32), plane_at(bx, by, bc, x, y).to(tl.float32)
+    c, s = plane_at(cx, cy, cc, x, y).to(tl.float32), plane_at(sx, sy, sc, x, y).to(tl.float32)
     reached = blocks_reached(
         a, b, c, ax.to(tl.float32), ay.to(tl.float32), bx.to(tl.float32), by.to(tl.float32), cx.to(tl.float32),
         cy.to(tl.float32), top, first_y, last_y, bits,
     )  # fmt: skip
-    listed = listed & (reached != 0)
-    following = tl.atomic_xchg(head, link, mask=listed, sem="relaxed")
-    at = links + link.to(tl.int64) * 4
-    tl.store(at + 1, _packed(a, b), mask=listed)
-    tl.store(at + 2, _packed(c, s), mask=listed)
-    tl.store(at, _packed_ints(following, reached), mask=listed)
+    reached = tl.where(mask, reached, 0)
+    tl.store(at + 1, _packed(a, b), mask=reached != 0)
+    tl.store(at + 2, _packed(c, s), mask=reached != 0)
+    return reached
 
 
 @triton.jit
@@ -190,8 +197,8 @@ def blocks_reached(a, b, c, ax, ay, bx, by, cx, cy, top, first_y, last_y, bits):
 
 
 @triton.jit
-def _plane(slope_x, slope_y, constant, x, y):
-    return (slope_y * y + slope_x * x) + constant
+def plane_at(slope_x, slope_y, constant, x, y):
+    return tl.fma(slope_y, y, tl.fma(slope_x, x, constant))
 
 
 @triton.jit
