@@ -22,6 +22,7 @@ from pathlib import Path
 import torch
 
 from multiface.models import ARCHITECTURES, fast_decoder
+from render_workload import load_frame
 from step_workload import LATENT, StepOptions, decoder_floor, floor, make_model, make_update, prepare
 
 TARGETS = {
@@ -140,7 +141,7 @@ def child(options: argparse.Namespace) -> list[dict]:
         waited = True
         torch.cuda.empty_cache()
     if options.decoder and screen == options.decoder_with:
-        rows += measure_decoder(settings, len(prepare(settings)[0].vertices), 4 * options.repeats)
+        rows += measure_decoder(settings, len(load_frame(options.folder).vertices), 4 * options.repeats)
     return rows
 
 
