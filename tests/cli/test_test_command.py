@@ -89,6 +89,8 @@ def test_what_is_missing_or_changed_stands_in_every_table(
     assert json.loads(captured.out)["protocol"]["label"] == label
     for name in ("report.html", "result.csv", "samples.csv", "result.txt"):
         assert label in (tmp_path / "out" / name).read_text(encoding="utf-8"), name
+    tables = (tmp_path / "out" / "report.html").read_text(encoding="utf-8").split("<table>")[1:]
+    assert len(tables) == 4 and all(label in table for table in tables)
 
 
 def test_options_that_a_protocol_settles_are_refused(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from multiface.core.files import storage_errors
 from multiface.evaluate.figures import Published
-from multiface.evaluate.measurement import Measurement, ordered_keys
+from multiface.evaluate.measurement import PICTURE_KEYS, Measurement, ordered_keys
 
 LABELS = {
     "tex": "texture (normalised)",
@@ -69,6 +69,7 @@ def group_rows(results: Results, kind: str, *, brief: bool = False) -> tuple[lis
     name, result = chosen(results)
     groups = result.by_segment if kind == "segments" else result.by_camera
     keys = [key for key in result.keys if (key in _BRIEF if brief else key not in ("tex", "screen", "mesh"))]
+    keys.sort(key=lambda key: key not in PICTURE_KEYS)  # what most people look for first
     shown = [[group, str(m.samples), *(cell(m, key, interval=not brief) for key in keys)] for group, m in groups.items()]
     names = [_BRIEF[key] if brief else label(key).strip() for key in keys]
     return [f"{kind[:-1]} ({name})", "samples", *names], shown

@@ -43,7 +43,7 @@ def write_test_page(path: Path, run: TestRun, results: Results) -> Path:
     _results(page, run, results)
     _worst(page, name, key, result, rows, stills)
     _over_time(page, name, key, result)
-    _groups(page, results)
+    _groups(page, run.label, results)
     _regions(page, run)
     add_protocol(page, run.test_set, run.label, run.notes)
     return page.write(path)
@@ -129,10 +129,10 @@ def _over_time(page: Page, name: str, key: str, result: Measurement) -> None:
     page.curves(series, x_label="frame of the segment", y_label=label(key), span="full")
 
 
-def _groups(page: Page, results: Results) -> None:
+def _groups(page: Page, title_of_test: str, results: Results) -> None:
     for kind, title in (("segments", "By segment"), ("cameras", "By camera")):
         header, rows = group_rows(results, kind)
-        page.section(title).table(header, rows, INTERVALS)
+        page.section(title).table(header, rows, f"{title_of_test}. {INTERVALS}")
 
 
 def _regions(page: Page, run: TestRun) -> None:

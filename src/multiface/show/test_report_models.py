@@ -57,7 +57,7 @@ def write_models_page(path: Path, plan: TestPlan, models: list[Compared], stills
                 shown.still.truth, shown.still.shown, (shown.still.kind, shown.name), shown.name, span="half", max_width=HALF
             )
             page.figure(shown.still.difference, f"{shown.name}: difference", span="half", max_width=HALF)
-    _segments(page, tested)
+    _segments(page, plan.label, tested)
     add_protocol(page, plan.test_set, plan.label, sorted({note for model in tested for note in model.notes}))
     return page.write(path)
 
@@ -73,7 +73,7 @@ def _facts(tested: Sequence[Compared]) -> list[tuple[str, str]]:
     return facts
 
 
-def _segments(page: Page, tested: Sequence[Compared]) -> None:
+def _segments(page: Page, title_of_test: str, tested: Sequence[Compared]) -> None:
     """One row for each segment, one column for each model."""
     results = {m.name: chosen(m.results)[1] for m in tested if m.results is not None}
     if not results:
@@ -84,4 +84,6 @@ def _segments(page: Page, tested: Sequence[Compared]) -> None:
         [segment, *(f"{result.by_segment[segment].values[key]:.2f}" for result in results.values())]
         for segment in first.by_segment
     ]
-    page.section("By segment", f"{label(key)}, nothing fitted where that was measured.").table(["segment", *results], rows)
+    page.section("By segment", f"{label(key)}, nothing fitted where that was measured.").table(
+        ["segment", *results], rows, title_of_test
+    )
