@@ -28,10 +28,10 @@ import cv2
 import numpy as np
 import torch
 
-from multiface.capture import read_head_pose, read_krt, write_image
+from multiface.capture import read_head_pose, read_image, read_krt, read_obj, read_vertices, write_image
 from multiface.geometry import Camera, Topology, projection_matrix
 from multiface.render import render_mesh
-from real_frame import BACKGROUND, FRAME, SHARED, load_real_frame
+from real_frame import BACKGROUND, FRAME, SHARED
 
 FULL_SIZE = (2048, 1334)
 LEVELS = ((128, 84), (256, 167), (512, 334))
@@ -67,7 +67,10 @@ class Frame:
 
 def load_frame(folder: Path) -> Frame:
     """The photo's camera comes first, then those farthest in direction from all before."""
-    real = load_real_frame(folder.parent)
+    vertices, topology = (
+        torch.from_numpy(read_vertices(folder / f"{FRAME}.bin")),
+        read_obj(folder / "face_topology.obj").topology,
+    )
     cameras, head_pose = read_krt(folder / "KRT"), read_head_pose(folder / f"{FRAME}_transform.txt")
     ordered = [cameras.pop((folder / "camera.txt").read_text().strip())]
     ways = {name: _direction(camera, head_pose) for name, camera in cameras.items()}
@@ -77,8 +80,8 @@ def load_frame(folder: Path) -> Frame:
         seen.append(ways.pop(name))
         ordered.append(cameras[name])
     axes = torch.from_numpy(ordered[0].Rt[:, :3] @ head_pose[:, :3]).float()
-    centre = real.vertices[0, np.unique(real.topology.faces)].mean(0)
-    return Frame(real.vertices, centre, real.topology, ordered, head_pose, axes, real.photo)
+    centre = vertices[np.unique(topology.faces)].mean(0)
+    return Frame(vertices[None], centre, topology, ordered, head_pose, axes, read_image(folder / f"{FRAME}.png"))
 
 
 def _direction(camera: Camera, head_pose: np.ndarray) -> np.ndarray:
