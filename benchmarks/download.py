@@ -155,8 +155,11 @@ def write_tar(path: Path, names: list[str], size: int, content: bytes) -> int:
 def write_checksums(folder: Path) -> None:
     lines = []
     for path in sorted(folder.glob("*.tar")):
+        digest = hashlib.md5()
         with path.open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'md5').hexdigest()}  {path.name}\n")
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+        lines.append(f"{digest.hexdigest()}  {path.name}\n")
     (folder / "CHECKSUM").write_text("".join(lines), encoding="utf-8")
 
 

@@ -63,6 +63,19 @@ def test_photos_stay_near(name: str, tmp_path: Path) -> None:
     assert np.abs(read_image(path).astype(int) - original).mean() < 3
 
 
+@AVIF
+@pytest.mark.real
+def test_a_real_photo_and_a_real_texture_take_a_tenth_of_the_space(shared: Path, tmp_path: Path) -> None:
+    for name, kind in (("021924.png", "images"), ("021924_avgtex.png", "textures")):
+        path = tmp_path / "7"
+        path.write_bytes((shared / "real" / name).read_bytes())
+        original, size = read_image(path), path.stat().st_size
+        stored = transcode(path, kind, "avif", 80)
+        assert stored is not None and stored.size < size / 10 and stored.psnr > 41
+        if kind == "textures":
+            assert np.array_equal(read_image(path) == 0, original == 0)
+
+
 def test_what_is_no_picture_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "7"
     path.write_bytes(b"\x89PNG\r\n\x1a\n and no more")

@@ -117,3 +117,14 @@ def test_a_length_that_is_too_short_is_noticed(mirror: ReleaseServer) -> None:
 def test_mistakes(words: list[str], says: str, capsys: pytest.CaptureFixture) -> None:
     assert run(["zoo", *words]) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["test", "visualize"])
+def test_commands_take_published_weights_by_name(
+    command: str, mirror: ReleaseServer, trainable_capture: Path, tmp_path: Path
+) -> None:
+    words = [command, str(trainable_capture), "--model_path", "zoo:6795937/base", "--result_path", str(tmp_path / "result")]
+    words += ["--passes", "1", "--val_num", "1"] if command == "test" else ["--lambda_screen", "1"]
+    assert run(words) == 0
+    assert any((tmp_path / "result").iterdir()) and len(mirror.asked(PATH)) == 1
