@@ -37,20 +37,17 @@ class TrainAllConfig(TrainConfig):
     result_path: Path = Path("runs/all")
     """Folder for a run folder of each model, models.json and models.md."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.data_dir is not None or self.resume is not None:
-            raise ArgumentError(
-                "--data_dir and --resume are options of one training",
-                remedy="Name the captures as the first words; what was begun goes on by itself",
-            )
-
 
 def main(argv: list[str]) -> int:
     with one_voice():
         config = parse(TrainAllConfig, _with_captures(argv), command="train-all CAPTURE...", description=DESCRIPTION)
         from multiface.train.many import make_tasks, read_capture_list
 
+        if config.data_dir is not None or config.resume is not None:
+            raise ArgumentError(
+                "--data_dir and --resume are options of one training",
+                remedy="Name the captures as the first words; what was begun goes on by itself",
+            )
         listed = [] if config.capture_list is None else read_capture_list(_existing(config.capture_list))
         tasks = make_tasks([*config.captures, *listed], config.archs, config.result_path)
     return _run(config, tasks)

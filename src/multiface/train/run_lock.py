@@ -16,7 +16,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None
 
-NAME = ".lock"
+NAME = "lock.json"
 
 
 class RunLock:

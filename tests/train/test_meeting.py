@@ -1,0 +1,88 @@
+"""How the processes of a job find each other, and which device each takes."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from multiface.core.errors import ArgumentError, DependencyError
+from multiface.train.devices import choose_device
+from multiface.train.distributed import join, meet
+from multiface.train.launch import Launch
+
+
+@pytest.fixture
+def store() -> dist.TCPStore:
+    return dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+
+
+def place(store: dist.TCPStore, rank: int, world_size: int, attempt: int = 0) -> Launch:
+    return Launch(rank, world_size, rank, world_size, "127.0.0.1", store.port, True, attempt)
+
+
+def test_a_wrong_number_of_processes_is_said_by_the_first(store: dist.TCPStore) -> None:
+    said: list[BaseException] = []
+
+    def arrive(rank: int) -> None:
+        try:
+            meet(place(store, rank, 3), timeout=1.0)
+        except (ArgumentError, SystemExit) as error:
+            said.append(error)
+
+    threads = [threading.Thread(target=arrive, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (message,) = [error for error in said if isinstance(error, ArgumentError)]
+    assert "expected 3 processes, found 2 after 1 s" in str(message)
+    assert [error.code for error in said if isinstance(error, SystemExit)] == [2]
+
+
+def test_two_processes_of_one_rank_are_refused(store: dist.TCPStore) -> None:
+    meet(place(store, 0, 1), timeout=5.0)
+    with pytest.raises(ArgumentError, match="two processes are rank 0"):
+        meet(place(store, 0, 1), timeout=5.0)
+    meet(place(store, 0, 1, attempt=1), timeout=5.0)  # the launcher started it again
+
+
+def test_nobody_there_to_meet(store: dist.TCPStore) -> None:
+    port = store.port
+    del store
+    with pytest.raises(ArgumentError, match="cannot meet"):
+        meet(Launch(1, 2, 1, 2, "127.0.0.1", port + 1, True), timeout=1.0)
+
+
+def test_no_nccl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dist, "is_nccl_available", lambda: False)
+    with pytest.raises(DependencyError, match="NCCL"):
+        join(Launch(0, 2, 0, 2, "127.0.0.1", 1), torch.device("cuda:0"))
+
+
+class TestDevices:
+    @pytest.fixture(autouse=True)
+    def gpus(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+
+    def test_the_place_on_the_machine_chooses(self) -> None:
+        assert choose_device(None, Launch(6, 8, 2, 4, agent_store=True)) == torch.device("cuda:2")
+        assert choose_device("cuda", Launch(6, 8, 2, 4, agent_store=True)) == torch.device("cuda:2")
+        assert choose_device("cpu", Launch(6, 8, 2, 4)) == torch.device("cpu")
+
+    def test_more_processes_than_gpus(self) -> None:
+        with pytest.raises(ArgumentError, match=r"more processes on this machine than GPUs.*--nproc_per_node=4"):
+            choose_device(None, Launch(0, 8, 0, 8, agent_store=True))
+
+    def test_one_gpu_for_all_by_name(self) -> None:
+        with pytest.raises(ArgumentError, match="one GPU for several"):
+            choose_device("cuda:1", Launch(0, 2, 0, 2))
+
+    def test_slurm_may_show_each_process_one_gpu_of_its_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        assert choose_device(None, Launch(3, 4, 3, 4)) == torch.device("cuda:0")
+        with pytest.raises(ArgumentError, match="at most 1"):
+            choose_device(None, Launch(3, 4, 3, 4, agent_store=True))
