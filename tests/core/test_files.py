@@ -125,3 +125,9 @@ def test_make_folder_notices_that_nothing_can_be_written(tmp_path: Path, monkeyp
     monkeypatch.setattr(files.tempfile, "mkstemp", fail_with(errno.EROFS))
     with pytest.raises(StorageError, match="permission denied"):
         make_folder(tmp_path / "out")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no such file system here")
+def test_a_place_where_no_folder_can_be_is_named():
+    with pytest.raises(StorageError, match="/proc/results"):
+        make_folder("/proc/results")

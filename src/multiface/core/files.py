@@ -77,7 +77,12 @@ def make_folder(path: str | Path) -> Path:
     """
     path = Path(path)
     with storage_errors(path):
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # file systems that are no real ones: nothing can be made there
+            raise StorageError(
+                "cannot be made: there can be no folder here", where=path, remedy="Choose another path"
+            ) from error
         handle, name = tempfile.mkstemp(prefix=".write-test.", dir=path)
         os.close(handle)
         Path(name).unlink()
