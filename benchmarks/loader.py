@@ -58,7 +58,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=0, help="also time that many processes of one thread each")
     parser.add_argument("--device", default="cpu", help="cuda: batches are copied there")
     parser.add_argument("--batch_size", type=int, default=16)
-    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--frames", type=int, default=64)
     parser.add_argument("--cameras", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--train", action="store_true", help="also with the trainer's updates (needs a GPU to mean something)")
@@ -186,7 +186,7 @@ def measure_training(path: Path, source: str, photos: bool, views_per_frame: int
                     break
     _synchronise(trainer.device)
     seconds = time.perf_counter() - began
-    busy = sum(begin.elapsed_time(end) for begin, end in marks) / 1000 if cuda else float("nan")
+    busy = sum(begin.elapsed_time(end) for begin, end in marks) / 1000 if cuda else None
     rate, kind = images / seconds, "png" if source == "png" else "packed"
     return {
         "what": "training",
@@ -197,9 +197,9 @@ def measure_training(path: Path, source: str, photos: bool, views_per_frame: int
         "threads": options.threads,
         "images_per_s": rate,
         "asked": TARGETS[kind, bool(photos)],
-        "device_waits": 1 - busy / seconds,
+        "device_waits": None if busy is None else 1 - busy / seconds,
         "host_waits_for_data": (trainer.batches.waited_s - waited) / seconds,
-        "update_ms": 1000 * busy / len(marks),
+        "update_ms": None if busy is None else 1000 * busy / len(marks),
         "peak_rss_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
     }
 

@@ -50,6 +50,8 @@ def build_trainer(config: TrainConfig, observer: Observer, group: Group = ALONE)
     group.together(lambda: check_alike(group.gather(seen)))
     folder = RunFolder(config.resume or config.result_path)
     group.first(lambda: _open_folder(folder, config, group))
+    if group.is_first:
+        data.capture.keep_listings(folder.path)
     try:
         train_loader, test_loader, fit_loader = _loaders(prepared, group)
         trainer = Trainer(

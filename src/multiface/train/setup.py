@@ -116,6 +116,9 @@ def open_data(options: DataOptions, *, photos: bool) -> DataSetup:
     if options.data_dir is None:
         raise ArgumentError("no capture was given", remedy="Name its folder: --data_dir FOLDER, or as the first word")
     capture = Capture(options.data_dir, krt=options.krt_dir)
+    run = getattr(options, "resume", None) or getattr(options, "result_path", None)
+    if run is not None:
+        capture.listing.use_folder(run)  # where the user's cache folder cannot be written, it was kept there
     check_mesh_size(capture, options.mesh_inp_size)
     return DataSetup(
         capture=capture,
