@@ -17,7 +17,7 @@ LAUNCHERS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_one_process_under_a_launcher(launcher: str, trainable_capture: Path, tmp_path: Path) -> None:
-    words = ["train", "--data_dir", str(trainable_capture), "--result_path", str(tmp_path / "run"), "--arch", "non"]
+    words = ["train", str(trainable_capture), "--result_path", str(tmp_path / "run"), "--arch", "non"]
     command = [sys.executable, "-m", *LAUNCHERS[launcher], "--master_port=0", "-m", "multiface", *words]
     done = subprocess.run([*command, "--nlatent", "4", "--max_iter", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -28,7 +28,7 @@ underscores) with ``main(argv) -> int``."""
 def run(argv: list[str]) -> int:
     """Run one command line (without the program name) and return its exit status; never raises for a user's mistake."""
     if len(argv) > 1 and argv[0].replace("-", "_").startswith("__local_rank="):
-        argv = [argv[1], argv[0], *argv[2:]]  # torch.distributed.launch puts it in front of everything
+        argv = [*argv[1:], argv[0]]  # torch.distributed.launch puts it in front of everything
     if not argv or argv[0] in ("-h", "--help"):
         sys.stdout.write(_usage())
         return 0 if argv else 2
