@@ -80,8 +80,8 @@ class BatchBuffers:
     def batch_on(self, device: torch.device, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
         """The same on a device, by one copy that is not waited for."""
         used = self._offsets["average"] + len(keys) * self.shape.texture_size**2 * 3
-        block = torch.empty(self._size, dtype=torch.uint8, device=device)
-        block[:used].copy_(self._block[:used], non_blocking=True)
+        block = torch.empty(used, dtype=torch.uint8, device=device)
+        block.copy_(self._block[:used], non_blocking=True)
         return _batch(block, self.shape, keys, cameras)
 
 
@@ -111,7 +111,7 @@ class BufferRing:
 
 def _batch(block: torch.Tensor, shape: BatchShape, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
     tensors: dict[str, torch.Tensor | None] = {"texture": None, "photo": None}
-    for name, tensor in _carve(block, shape).items():
+    for name, tensor in _carve(block, shape, len(keys)).items():
         tensors[name] = tensor[: len(keys) if name in ("average", "vertices", "head_pose") else len(cameras)]
     return Batch(keys=keys, cameras=cameras, **tensors)  # type: ignore[arg-type]
 
@@ -126,9 +126,12 @@ def _place(shape: BatchShape) -> tuple[dict[str, int], int]:
     return offsets, position
 
 
-def _carve(block: torch.Tensor, shape: BatchShape) -> dict[str, torch.Tensor]:
+def _carve(block: torch.Tensor, shape: BatchShape, frames: int | None = None) -> dict[str, torch.Tensor]:
+    """The arrays in ``block``, which may end after the averages of the first ``frames`` frames."""
     offsets, _ = _place(shape)
-    return {
-        name: block[offsets[name] : offsets[name] + math.prod(size) * dtype.itemsize].view(dtype).view(size)
-        for name, (size, dtype) in shape.arrays().items()
-    }
+    arrays = {}
+    for name, (size, dtype) in shape.arrays().items():
+        if name == "average" and frames is not None:
+            size = (frames, *size[1:])
+        arrays[name] = block[offsets[name] : offsets[name] + math.prod(size) * dtype.itemsize].view(dtype).view(size)
+    return arrays

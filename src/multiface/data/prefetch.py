@@ -17,8 +17,8 @@ from multiface.data.batch import Batch
 from multiface.data.buffers import BufferRing
 from multiface.data.loader import BatchLoader, Share
 
-_READY = 2
-"""Batches that wait on the device, at most."""
+_READY = 1
+"""Batches that wait on the device beside the one that is being handed over; each is up to a quarter of a gigabyte."""
 
 
 @dataclass
