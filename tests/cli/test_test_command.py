@@ -28,11 +28,11 @@ def test_one_table_has_both_reports_with_intervals_groups_and_digests(whole_test
     result = json.loads((whole_test / "result.json").read_text())
     assert result["samples"] == 6 and result["protocol"]["complete"] and result["published"] is None
     for report in ("frozen", "adapted"):
-        values = result[report]
-        assert values["lpips"] is None and all(values[key] > 0 for key in ("psnr", "ssim", "tex_denorm", "mesh_mm", "tex_psnr"))
-        assert values["frames"] == 2 and 0 < values["ci95"]["psnr"]
-        assert list(values["segments"]) == [SEGMENT] and len(values["cameras"]) == 3
-        assert sum(group["samples"] for group in values["cameras"].values()) == 6
+        values, details = result[report], result["details"][report]
+        assert "lpips" not in values and all(values[key] > 0 for key in ("psnr", "ssim", "tex_denorm", "mesh_mm", "tex_psnr"))
+        assert details["frames"] == 2 and 0 < details["ci95"]["psnr"]
+        assert list(details["segments"]) == [SEGMENT] and len(details["cameras"]) == 3
+        assert sum(group["samples"] for group in details["cameras"].values()) == 6
     assert any("no regions" in note for note in result["notes"])
 
 

@@ -11,7 +11,8 @@ from multiface.cli import run
 from multiface.models import load_model
 
 pytestmark = pytest.mark.slow
-MEASURED = {"tex", "tex_denorm", "mesh", "mesh_mm", "screen", "psnr", "ssim"}
+REGIONS = {f"mesh_mm_{name}" for name in ("lips", "eyes", "nose", "rest")}
+MEASURED = {"tex", "tex_denorm", "tex_psnr", "mesh", "mesh_mm", "screen", "psnr", "ssim"} | REGIONS
 
 
 def run_json(capsys: pytest.CaptureFixture, *words: object) -> dict:

@@ -21,6 +21,7 @@ PICTURE_KEYS = ("screen", "psnr", "ssim", "lpips")
 KEYS = (*BASE_KEYS, *PICTURE_KEYS)
 """Metrics in the order of tables; regions of the mesh (``mesh_mm_<region>``) follow ``mesh_mm``."""
 
+_ALWAYS = tuple(key for key in KEYS if key != "lpips")
 _CONFIDENCE_Z = 1.959964  # the 97.5 % quantile of the normal distribution
 
 
@@ -78,18 +79,15 @@ class Measurement:
                 rows.append(row)
         return rows
 
-    def to_json(self) -> dict[str, object]:
-        """All keys, None where there was nothing to measure; intervals; the same by segment and by camera."""
-        groups = {"segments": self.by_segment, "cameras": self.by_camera}
-        return {
-            **self._flat(),
-            "ci95": dict(self.intervals),
-            "frames": self.frames,
-            **{kind: {name: group._row() for name, group in found.items()} for kind, found in groups.items()},
-        }
+    def to_json(self) -> dict[str, float | None]:
+        """Metric -> mean; None where there was nothing to measure."""
+        return {key: self.values.get(key) for key in ordered_keys({**dict.fromkeys(_ALWAYS), **self.values})}
 
-    def _flat(self) -> dict[str, float | None]:
-        return {key: self.values.get(key) for key in ordered_keys({**dict.fromkeys(KEYS), **self.values})}
+    def details_json(self) -> dict[str, object]:
+        """Intervals, number of frames, and the same by segment and by camera."""
+        groups = {"segments": self.by_segment, "cameras": self.by_camera}
+        rows = {kind: {name: group._row() for name, group in found.items()} for kind, found in groups.items()}
+        return {"ci95": dict(self.intervals), "frames": self.frames, **rows}
 
     def _row(self) -> dict[str, object]:
         return {**self.values, "ci95": self.intervals, "samples": self.samples, "frames": self.frames}

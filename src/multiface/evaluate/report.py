@@ -90,11 +90,15 @@ def measured_keys(results: Iterable[Measurement]) -> tuple[str, ...]:
 
 
 def to_json(results: Results, published: Published | None = None) -> dict[str, object]:
-    """``{"samples": n, "frozen": {...} | null, "adapted": {...} | null, "mean": ..., "published": {...} | null}``."""
-    samples = next((result.samples for result in results.values() if result is not None), 0)
+    """``{"samples": n, "frozen": {...} | null, "adapted": ..., "mean": ..., "details": {"frozen": ...}, "published": ...}``.
+
+    A report is metric -> mean; its details are intervals, and means by segment and by camera.
+    """
+    there = {name: result for name, result in results.items() if result is not None}
     return {
-        "samples": samples,
-        **{name: None if r is None else r.to_json() for name, r in results.items()},
+        "samples": next((result.samples for result in there.values()), 0),
+        **{name: None if result is None else result.to_json() for name, result in results.items()},
+        "details": {name: result.details_json() for name, result in there.items()},
         "published": None if published is None else published.to_json(),
     }
 
