@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from multiface.cli import run
+
 LAUNCHERS = {
     "torchrun": ["torch.distributed.run", "--nproc_per_node=1"],
     "launch": ["torch.distributed.launch", "--nproc_per_node=1"],
@@ -22,3 +24,17 @@ def test_one_process_under_a_launcher(launcher: str, trainable_capture: Path, tm
     done = subprocess.run([*command, "--nlatent", "4", "--max_iter", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_several_processes_that_test_are_refused_by_one_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    said = []
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        assert run(["test", "capture", "--model_path", "model.safetensors"]) == 2
+        said.append(capsys.readouterr().err)
+    assert "testing runs as one process" in said[0] and not said[1]

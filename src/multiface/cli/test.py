@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from multiface.cli.options import expand_abbreviations, parse
 from multiface.cli.output import console, emit_json
+from multiface.cli.processes import one_voice
 from multiface.core.errors import ArgumentError
 from multiface.train.config import TestConfig
 
@@ -27,12 +28,26 @@ ALIASES = {"model_ckpt": "model_path", "framelist": "framelist_test"}
 
 def main(argv: list[str]) -> int:
     config = parse(TestConfig, argv, command="test", description=DESCRIPTION, first="data_dir", aliases=ALIASES)
+    with one_voice():
+        _refuse_several_processes()
     given = given_options(argv)
     if config.models is not None:
         if config.model_path is not None:
             raise ArgumentError("--model_path and --models cannot be given together", remedy="Leave one of them out")
         return _compare(config, given)
     return _test(config, given)
+
+
+def _refuse_several_processes() -> None:
+    """Several would write over each other's results."""
+    from multiface.train.launch import read_launch
+
+    if read_launch().world_size > 1:
+        raise ArgumentError(
+            "testing runs as one process",
+            found=f"{read_launch().world_size} processes",
+            remedy="Start it without a launcher; `multiface train-all --test` tests many models, one on each GPU",
+        )
 
 
 def given_options(argv: list[str]) -> frozenset[str]:
