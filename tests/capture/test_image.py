@@ -161,3 +161,37 @@ def test_writer_refuses_other_arrays(tmp_path: Path, pixels: np.ndarray) -> None
 def test_writer_refuses_other_suffixes(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="PNG"):
         write_image(tmp_path / "x.jpg", noise())
+
+
+def test_without_numba_pillow_decodes(tmp_path, monkeypatch):
+    from multiface.capture import png
+
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    write_image(tmp_path / "a.png", pixels)
+    monkeypatch.setattr(png, "_kernel", lambda: None)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), pixels)
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_every_filter_of_png_is_undone(tmp_path, kind):
+    """Rows filtered by hand as the specification tells (section 9), read back by us and by Pillow."""
+    pixels = np.random.default_rng(kind).integers(0, 256, (6, 5, 3), np.uint8)
+    left = np.pad(pixels, ((0, 0), (1, 0), (0, 0)))[:, :-1].astype(int)
+    up = np.pad(pixels, ((1, 0), (0, 0), (0, 0)))[:-1].astype(int)
+    corner = np.pad(pixels, ((1, 0), (1, 0), (0, 0)))[:-1, :-1].astype(int)
+    distance = np.abs(np.stack([up - corner, left - corner, left + up - 2 * corner]))
+    paeth = np.choose(distance.argmin(0), [left, up, corner])
+    predicted = [0, left, up, (left + up) // 2, paeth][kind]
+    rows = ((pixels.astype(int) - predicted) % 256).astype(np.uint8).reshape(6, 15)
+    body = np.concatenate([np.full((6, 1), kind, np.uint8), rows], 1).tobytes()
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 5, 6, 8, 2, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(body)), chunk(b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+    out = np.zeros((6, 5, 3), np.uint8)
+    assert read_image(tmp_path / "a.png", out) is out
+    np.testing.assert_array_equal(out, pixels)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "a.png")), pixels)

@@ -29,12 +29,12 @@ class PlainPng(NamedTuple):
 
 
 def parse_plain_png(data: bytes) -> PlainPng | None:
-    """Chunks of a PNG of 8-bit RGB without transparency; None for any other file.
+    """Chunks of a PNG of 8-bit RGB without transparency; None for any other file, and where Numba cannot be used.
 
     Raises:
         OSError: a chunk is missing or has a wrong checksum.
     """
-    if data[:8] != _SIGNATURE or data[12:16] != b"IHDR" or data[24:29] != _RGB8:
+    if data[:8] != _SIGNATURE or data[12:16] != b"IHDR" or data[24:29] != _RGB8 or _kernel() is None:
         return None
     parts = []
     for kind, body in chunks(data):
@@ -79,7 +79,8 @@ def decode_plain_png(png: PlainPng, out: np.ndarray | None = None) -> np.ndarray
         inflate(png.compressed, rows)
     except ValueError as error:
         raise OSError(str(error)) from error
-    wrong = _kernel()(rows.reshape(png.height, -1), out.reshape(png.height, -1))
+    kernel = _kernel()
+    wrong = 0 if kernel is None else kernel(rows.reshape(png.height, -1), out.reshape(png.height, -1))
     if wrong >= 0:
         raise OSError(f"row {wrong} has a filter that does not exist")
     return out
@@ -94,7 +95,9 @@ def _scratch(size: int) -> np.ndarray:
 
 
 @functools.cache
-def _kernel() -> Callable[[np.ndarray, np.ndarray], int]:
-    from multiface.capture.png_kernel import undo_filters
-
+def _kernel() -> Callable[[np.ndarray, np.ndarray], int] | None:
+    try:
+        from multiface.capture.png_kernel import undo_filters
+    except ImportError:  # a NumPy that is newer than Numba knows
+        return None
     return undo_filters

@@ -137,7 +137,10 @@ def _png_encode(array: np.ndarray, quality: int) -> bytes:
 def _png_decode(payload: Payload, out: np.ndarray) -> None:
     try:
         png = parse_plain_png(bytes(payload))
-        if png is None or (png.height, png.width, 3) != out.shape:
+        if png is None:
+            _pillow_decode(payload, out, "PNG")
+            return
+        if (png.height, png.width, 3) != out.shape:
             raise ValueError("not a PNG of this size")
         decode_plain_png(png, out)
     except OSError as error:
