@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ class ReleaseServer:
         faults: Path -> what the next requests of it get; ``None`` for a normal answer.
         always: Path pattern -> what every request of it gets.
         slice_bytes: Bodies are sent in slices of this size.
+        send_buffer: Bytes that the system may hold for a connection before the client takes them; None for its default.
         before_slice: Called with the path and the position before each slice is sent.
     """
 
@@ -44,6 +46,7 @@ class ReleaseServer:
     faults: dict[str, deque[Any]] = field(default_factory=lambda: defaultdict(deque))
     always: dict[str, Any] = field(default_factory=dict)
     slice_bytes: int = 1 << 16
+    send_buffer: int | None = None
     before_slice: Callable[[str, int], None] = lambda path, position: None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -143,6 +146,11 @@ class _Handler(BaseHTTPRequestHandler):
     release: ReleaseServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        if self.release.send_buffer is not None:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.release.send_buffer)
 
     def do_HEAD(self) -> None:
         self._answer("HEAD")

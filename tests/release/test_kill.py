@@ -26,7 +26,7 @@ class Executioner:
     def __init__(self, server: ReleaseServer) -> None:
         self.process: subprocess.Popen | None = None
         self.left = 0
-        server.slice_bytes = 3000
+        server.slice_bytes, server.send_buffer = 3000, 8192
         server.before_slice = self.before_slice
 
     def before_slice(self, path: str, position: int) -> None:
@@ -53,7 +53,7 @@ def complete_up_to(state: State) -> dict[str, int]:
 @pytest.mark.parametrize("store", ["png", "jpeg"])
 def test_killed_at_random_moments_it_ends_like_an_undisturbed_run(tmp_path: Path, store: str) -> None:
     dice = random.Random(store)
-    capture = write_released_capture(tmp_path / "captures", V1_ROOT, V1_SEGMENTS, V1_CAMERAS, photo_size=(64, 48))
+    capture = write_released_capture(tmp_path / "captures", V1_ROOT, V1_SEGMENTS, V1_CAMERAS, photo_size=(160, 120))
     pack_person(capture, tmp_path / "served", split_images=ROM, split_textures=ROM)
     rounds = ROUNDS if store == "png" else max(ROUNDS // 10, 2)
     with serve(tmp_path / "served") as server:
