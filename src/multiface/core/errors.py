@@ -41,13 +41,16 @@ class MultifaceError(Exception):
     def __reduce__(self):  # keyword-only arguments do not survive the default pickling between worker processes
         return _rebuild, (type(self), self.what, self.where, self.expected, self.found, self.remedy)
 
-    def _message(self) -> str:
-        text = self.what if self.where is None else f"{self.where}: {self.what}"
+    @property
+    def reason(self) -> str:
+        """What is wrong, with what was expected and found: for lists that name the file themselves."""
         details = [
             f"{label} {value}" for label, value in (("expected", self.expected), ("found", self.found)) if value is not None
         ]
-        if details:
-            text += " (" + ", ".join(details) + ")"
+        return f"{self.what} ({', '.join(details)})" if details else self.what
+
+    def _message(self) -> str:
+        text = self.reason if self.where is None else f"{self.where}: {self.reason}"
         return text + (f". {self.remedy}." if self.remedy else ".")
 
 

@@ -115,4 +115,4 @@ def _set(out: np.ndarray, values: np.ndarray) -> None:
 
 
 def _skipped(error: CaptureError | FormatError, otherwise: str) -> Skipped:
-    return Skipped(error.where or otherwise, error.what)
+    return Skipped(error.where or otherwise, error.reason)

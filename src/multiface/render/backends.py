@@ -77,7 +77,6 @@ def find_backend(name: str | None, device: torch.device) -> Backend:
     return _loaded[_load_backend(name, device)]
 
 
-@torch.compiler.assume_constant_result  # imports cannot be compiled
 def _load_backend(name: str | None, device: torch.device) -> str:
     if name is None:
         name = _DEFAULTS.get(device.type, "reference")
@@ -97,6 +96,11 @@ def _load_backend(name: str | None, device: torch.device) -> str:
             remedy="Leave the backend out to have one chosen by device, or move the tensors",
         )
     return name
+
+
+# Imports cannot be compiled. This is the mark that torch.compiler.assume_constant_result sets; calling it would import the
+# whole compiler, which takes longer than most commands that render.
+_load_backend.__dict__["_dynamo_marked_constant"] = True
 
 
 def _load(name: str) -> Backend:
