@@ -7,12 +7,14 @@ of the resident set above what it was before the first full-size run, each backe
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import statistics
 import time
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from multiface.render import render_mesh
@@ -42,24 +44,28 @@ def measure_time(frame: Frame, size: tuple[int, int], threads: list[int], repeat
 
 
 def measure_cores(threads: list[int], repeats: int) -> dict[str, float]:
-    """Median seconds of arithmetic in registers on each number of threads: what the cores allow at best, whatever the code."""
+    """Median seconds of arithmetic within the first cache on each number of threads: what the cores allow at best.
+
+    Each thread has its own numbers, and the loop keeps the arithmetic units busy: virtual processors that share the units of
+    one core give more than that only to code that waits.
+    """
     times: dict[str, list[float]] = {str(count): [] for count in threads}
-    tasks = 4 * max(threads)
+    numbers = [np.ones(4096, np.float32) for _ in range(4 * max(threads))]
     for repeat in range(repeats + 1):
         for count in threads:
             began = time.perf_counter()
-            run_parallel(lambda _: _count(5_000_000), tasks, count)
+            run_parallel(lambda task: _calculate(numbers[task], 100_000), len(numbers), count)
             if repeat:
                 times[str(count)].append(time.perf_counter() - began)
     return {count: statistics.median(values) for count, values in times.items()}
 
 
 @kernel
-def _count(rounds):
-    total = 1.0
-    for i in range(rounds):
-        total = total * 0.999 + i
-    return total
+def _calculate(numbers, rounds):
+    for _ in range(rounds):
+        for i in range(len(numbers)):
+            numbers[i] = numbers[i] * np.float32(0.999) + np.float32(0.5)
+    return numbers[0]
 
 
 def measure_memory(frame: Frame, size: tuple[int, int], backend: str) -> float:
@@ -67,6 +73,7 @@ def measure_memory(frame: Frame, size: tuple[int, int], backend: str) -> float:
     torch.set_num_threads(1)
     forward_and_backward(make_workload(frame, 1, (32, 32), "cpu"), gradient_of((32, 32)), backend)
     work, gradient = make_workload(frame, 1, size, "cpu"), gradient_of(size)
+    _give_back_freed_memory()
     before = _peak_kib(reset=True)
     forward_and_backward(work, gradient, backend)
     return (_peak_kib() - before) / 1024
@@ -81,6 +88,12 @@ def forward_and_backward(work: Workload, gradient: torch.Tensor, backend: str) -
     vertices, projection, texture = leaves
     image = render_mesh(vertices, projection, work.topology, texture, work.size, backend=backend).image
     torch.autograd.grad(image, leaves, gradient)
+
+
+def _give_back_freed_memory() -> None:
+    """What making the workload has freed would otherwise be used again, and not be counted."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _peak_kib(reset: bool = False) -> int:
