@@ -17,7 +17,11 @@ def console():
 
 def emit_json(result: dict[str, Any]) -> None:
     """Print ``result`` as one JSON object on one line of stdout; NaN and infinity become null (JSON has neither)."""
-    sys.stdout.write(json.dumps(finite(result), allow_nan=False) + "\n")
+    try:
+        line = json.dumps(result, allow_nan=False)
+    except ValueError:  # looked for only then: a plan of the whole release has half a million values
+        line = json.dumps(finite(result), allow_nan=False)
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 

@@ -97,7 +97,9 @@ def choose(selection: Selection, people: Mapping[str, Person]) -> Chosen:
             found=", ".join(_described(selection)) or "an empty configuration",
             remedy="Choose less narrowly; multiface download --list shows what there is",
         )
-    notes = [*_config_notes(selection.config, chosen), *_absent(selection, chosen, filters[1])]
+    # what nobody has was refused above, so with everybody chosen there is nothing to note
+    config = None if len(chosen) == len(people) else selection.config
+    notes = [*_config_notes(config, chosen), *_absent(selection, chosen, filters[1])]
     return Chosen(tuple(chosen), tuple(requests), tuple(notes))
 
 
