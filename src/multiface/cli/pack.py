@@ -10,6 +10,7 @@ import tyro
 
 from multiface.cli.options import parse
 from multiface.cli.output import console, emit_json
+from multiface.cli.progress import StepBar
 
 Codec = Literal["raw", "lz4", "zstd", "png", "jpeg", "avif"]
 _DESCRIPTION = """Pack a capture, or part of it, into a store: a few large files with random access by frame and camera.
@@ -87,7 +88,7 @@ def main(argv: list[str]) -> int:
         quality=options.quality,
         shard_bytes=options.shard_mb << 20,
     )
-    with _Progress() as progress:
+    with StepBar("packing frames") as progress:
         report = pack_capture(
             options.capture,
             options.out,
@@ -103,31 +104,6 @@ def main(argv: list[str]) -> int:
 
 
 _PLURAL = {"average": "averages", "mesh": "meshes", "photo": "photos", "pose": "poses", "texture": "textures"}
-
-
-class _Progress:
-    """A progress bar on stderr that appears with the first frame; nothing where stderr is no terminal."""
-
-    def __init__(self) -> None:
-        from rich.progress import Progress
-
-        out = console()
-        self._progress = Progress(console=out, transient=True) if out.is_terminal else None
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    def update(self, done: int, total: int) -> None:
-        if self._progress is None:
-            return
-        if not self._progress.tasks:
-            self._progress.add_task("packing frames")
-            self._progress.start()
-        self._progress.update(self._progress.tasks[0].id, completed=done, total=total)
 
 
 def _print_report(report, at_most: int = 10) -> None:

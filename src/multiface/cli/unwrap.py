@@ -9,6 +9,7 @@ import tyro
 
 from multiface.cli.options import parse
 from multiface.cli.output import console, emit_json
+from multiface.cli.progress import StepBar
 
 
 @dataclass
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> int:
     if options.out is not None:
         link_capture(options.capture, options.out, copy=options.copy)
         target = options.out
-    with _Progress() as progress:
+    with StepBar("unwrapping frames") as progress:
         report = unwrap_capture(
             target,
             options.tex_size,
@@ -67,31 +68,6 @@ def main(argv: list[str]) -> int:
     if options.json:
         emit_json(report.to_json())
     return 0
-
-
-class _Progress:
-    """A progress bar on stderr that appears with the first frame; nothing where stderr is no terminal."""
-
-    def __init__(self) -> None:
-        from rich.progress import Progress
-
-        out = console()
-        self._progress = Progress(console=out, transient=True) if out.is_terminal else None
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    def update(self, done: int, total: int) -> None:
-        if self._progress is None:
-            return
-        if not self._progress.tasks:
-            self._progress.add_task("unwrapping frames")
-            self._progress.start()
-        self._progress.update(self._progress.tasks[0].id, completed=done, total=total)
 
 
 def _print_report(report, at_most: int = 10) -> None:
