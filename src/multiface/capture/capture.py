@@ -12,15 +12,15 @@ import numpy as np
 
 from multiface.capture.frame_list import read_frame_list
 from multiface.capture.head_pose import read_head_pose
-from multiface.capture.image import IMAGE_SUFFIXES, image_size, read_image
 from multiface.capture.krt import PHOTO_SIZE, read_krt
 from multiface.capture.layout import DEFAULT_TEXTURE_SIZE, TEXTURE_FOLDER, CaptureLayout
 from multiface.capture.listing import Listing
-from multiface.capture.names import AVERAGE, FrameKey, entity_of, frame_order
-from multiface.capture.obj import read_obj
+from multiface.capture.names import FrameKey, entity_of, frame_order
+from multiface.capture.pictures import Pictures
+from multiface.capture.presence import Presence
 from multiface.capture.statistics import Statistics, read_statistics
 from multiface.capture.store import open_store
-from multiface.capture.store.index import Name
+from multiface.capture.topology import read_topology, topology_files
 from multiface.capture.vertices import count_vertices, read_vertices
 from multiface.core.errors import CaptureError, FormatError
 from multiface.geometry import Camera, Topology, projection_matrix, view_direction
@@ -60,17 +60,14 @@ class Capture:
         self._calibration = read_krt(self.path / "KRT" if krt is None else krt)
         self._indices = {name: index for index, name in enumerate(self._calibration)}
         self.listing = Listing(self.path) if self.store is None else self.store.listing
-        self._there: dict[tuple[str, ...], frozenset[str]] = {}
-        self._by_frame: dict[tuple[str, str], dict[str, frozenset[str]]] = {}
-        self._frames_of: dict[frozenset[str], frozenset[str]] = {}
 
     def __repr__(self) -> str:
         return f"Capture({str(self.path)!r})"
 
     def __getstate__(self) -> dict:
         state = dict(self.__dict__)
-        state.pop("listing")  # may hold millions of names; the other process lists what it needs
-        state["_there"], state["_by_frame"], state["_frames_of"] = {}, {}, {}
+        for name in ("listing", "_presence", "_pictures"):  # may hold millions of names; the other process lists what it needs
+            state.pop(name, None)
         return state
 
     def __setstate__(self, state: dict) -> None:
@@ -93,6 +90,14 @@ class Capture:
         return CaptureLayout(self.path, self.texture_size or DEFAULT_TEXTURE_SIZE)
 
     @cached_property
+    def _presence(self) -> Presence:
+        return Presence(self.layout, self.listing, self.calibrated)
+
+    @cached_property
+    def _pictures(self) -> Pictures:
+        return Pictures(self.layout, self.listing, self.store)
+
+    @cached_property
     def texture_sizes(self) -> tuple[int, ...]:
         """Sizes T of all ``unwrapped_uv_<T>`` folders, ascending."""
         matches = map(TEXTURE_FOLDER.fullmatch, self.listing.folders(self.path))
@@ -110,7 +115,7 @@ class Capture:
     @cached_property
     def cameras(self) -> dict[str, Camera]:
         """Cameras by name in KRT order. ``size`` is that of one photo of the camera, else of any photo, else 2048 x 1334."""
-        sizes = {name: self._photo_size(name) for name in self._calibration}
+        sizes = {name: self._pictures.photo_size(name) for name in self._calibration}
         other = next((size for size in sizes.values() if size), PHOTO_SIZE)
         return {name: replace(camera, size=sizes[name] or other) for name, camera in self._calibration.items()}
 
@@ -135,20 +140,6 @@ class Capture:
             )
         return self._indices[name]
 
-    def _photo_size(self, camera: str) -> tuple[int, int] | None:
-        if self.store is not None:
-            return self.store.manifest.camera_sizes.get(camera)
-        photos = self.layout.photos
-        for segment in self.listing.folders(photos):
-            folder = photos / segment / camera
-            pictures = [name for name in self.listing.files(folder) if name.endswith(IMAGE_SUFFIXES)]
-            try:
-                if pictures:
-                    return image_size(folder / min(pictures))
-            except (FormatError, CaptureError):
-                continue  # one broken photo does not hide the others; inspecting the capture names it
-        return None
-
     # Frames
 
     @cached_property
@@ -156,12 +147,12 @@ class Capture:
         """Frames in the order of frame_list.txt, each once; without that file all tracked meshes, sorted."""
         if self.layout.frame_list.exists():
             return tuple(dict.fromkeys(read_frame_list(self.layout.frame_list)))
-        found = [FrameKey(segment, frame) for segment in self.mesh_segments for frame in self._mesh_frames(segment)]
+        found = self._presence.frames_with_mesh()
         if not found:
             raise CaptureError(
                 "capture has no frames: neither frame_list.txt nor tracked_mesh/<segment>/<frame>.bin", where=self.path
             )
-        return tuple(found)
+        return found
 
     @cached_property
     def segments(self) -> dict[str, tuple[FrameKey, ...]]:
@@ -176,92 +167,37 @@ class Capture:
         """Segments that have a folder of meshes."""
         return self.listing.folders(self.layout.meshes)
 
-    def _mesh_frames(self, segment: str) -> list[str]:
-        names = self.listing.files(self.layout.meshes / segment)
-        return sorted((name[:-4] for name in names if name.endswith(".bin")), key=frame_order)
-
     def has_mesh(self, key: FrameKey) -> bool:
         """Whether the vertex positions of a frame are there (by name; nothing is opened)."""
-        return f"{key.frame}.bin" in self._mesh_files(key.segment)
+        return self._presence.has_mesh_file(key.segment, f"{key.frame}.bin")
 
     def has_head_pose(self, key: FrameKey) -> bool:
         """Whether the head pose of a frame is there."""
-        return f"{key.frame}_transform.txt" in self._mesh_files(key.segment)
+        return self._presence.has_mesh_file(key.segment, f"{key.frame}_transform.txt")
 
     def has_photo(self, key: FrameKey, camera: str) -> bool:
         """Whether a camera's photo of a frame is there."""
-        return key.frame in self._picture_frames("photo", key.segment, camera)
+        return self._presence.has_picture("photo", key, camera)
 
     def has_texture(self, key: FrameKey, camera: str) -> bool:
         """Whether a camera's texture of a frame (or the ``"average"`` one) is there."""
-        return key.frame in self._picture_frames("texture", key.segment, camera)
+        return self._presence.has_picture("texture", key, camera)
 
     def cameras_with_photo(self, key: FrameKey) -> frozenset[str]:
         """All cameras of KRT whose photo of a frame is there."""
-        return self._cameras_with("photo", key)
+        return self._presence.cameras_with_picture("photo", key)
 
     def cameras_with_texture(self, key: FrameKey) -> frozenset[str]:
         """All cameras of KRT whose texture of a frame is there."""
-        return self._cameras_with("texture", key)
-
-    def _cameras_with(self, kind: str, key: FrameKey) -> frozenset[str]:
-        """Most frames of a segment have the same cameras, so the answers are few and kept for the whole segment."""
-        by_frame = self._by_frame.get((kind, key.segment))
-        if by_frame is None:
-            by_frame = self._by_frame[(kind, key.segment)] = self._cameras_by_frame(kind, key.segment)
-        return by_frame.get(key.frame, frozenset())
-
-    def _cameras_by_frame(self, kind: str, segment: str) -> dict[str, frozenset[str]]:
-        alike: dict[frozenset[str], list[str]] = {}  # cameras with pictures of the same frames
-        for camera in self.calibrated:
-            alike.setdefault(self._picture_frames(kind, segment, camera), []).append(camera)
-        groups: dict[str, list[int]] = {}
-        for number, frames in enumerate(alike):
-            for frame in frames:
-                groups.setdefault(frame, []).append(number)
-        members = list(alike.values())
-        same: dict[tuple[int, ...], frozenset[str]] = {}
-        for numbers in map(tuple, groups.values()):
-            if numbers not in same:
-                same[numbers] = frozenset(camera for number in numbers for camera in members[number])
-        return {frame: same[tuple(numbers)] for frame, numbers in groups.items()}
-
-    def _mesh_files(self, segment: str) -> frozenset[str]:
-        names = self._there.get(("mesh", segment))
-        if names is None:
-            folder = self.layout.vertices(FrameKey(segment, "0")).parent
-            names = self._there[("mesh", segment)] = self.listing.files(folder)
-        return names
-
-    def _picture_frames(self, kind: str, segment: str, camera: str) -> frozenset[str]:
-        """Frames of which a camera has a picture, whatever its format."""
-        frames = self._there.get((kind, segment, camera))
-        if frames is None:
-            names = self.listing.files(self._picture_folder(kind, segment, camera))
-            frames = self._frames_of.get(names)
-            if frames is None:
-                frames = frozenset(name.rpartition(".")[0] for name in names if name.endswith(IMAGE_SUFFIXES))
-                self._frames_of[names] = frames
-            self._there[(kind, segment, camera)] = frames
-        return frames
-
-    def _picture_folder(self, kind: str, segment: str, camera: str) -> Path:
-        path = self.layout.photo if kind == "photo" else self.layout.texture
-        return path(FrameKey(segment, "0"), camera).parent
+        return self._presence.cameras_with_picture("texture", key)
 
     def read_listings(self, segments: Iterable[str], cameras: Iterable[str], *, photos: bool) -> None:
         """List the folders of these segments and cameras at once, which is faster than one by one where disks are far."""
-        segments, kinds = list(segments), ("texture", "photo") if photos else ("texture",)
-        pairs = [(segment, camera) for segment in segments for camera in (AVERAGE, *cameras)]
-        folders = [self._picture_folder(kind, *pair) for kind in kinds for pair in pairs]
-        self.listing.read_ahead([*folders, *(self.layout.meshes / segment for segment in segments)])
+        self._presence.read_ahead(segments, cameras, ("texture", "photo") if photos else ("texture",))
 
     def keep_listings(self, beside: Path | None = None) -> None:
         """Keep large listings for the next program that opens this capture, as :meth:`Listing.save` does."""
         self.listing.save(beside)
-
-    def _has(self, path: Path) -> bool:
-        return path.name in self.listing.files(path.parent)
 
     # Content
 
@@ -273,32 +209,11 @@ class Capture:
             CaptureError: there is no .obj file.
             FormatError: none of the first few can be read; the error is that of the first.
         """
-        failure: FormatError | None = None
-        for path in self.topology_files():
-            try:
-                return read_obj(path).topology
-            except FormatError as error:
-                failure = failure or error
-        if failure is not None:
-            raise failure
-        raise CaptureError(
-            "capture has no topology",
-            where=self.path,
-            expected="an .obj file with texture coordinates in tracked_mesh/<segment>/",
-            remedy="Put the .obj of any frame there, or face_topology.obj beside the KRT",
-        )
+        return read_topology(self.topology_files(), self.path)
 
     def topology_files(self, at_most: int = 8) -> list[Path]:
         """Files that may hold the topology, the best first."""
-        folders = [self.layout.meshes / segment for segment in self.mesh_segments] + [self.path]
-        found = []
-        for folder in folders:
-            names = [name for name in self.listing.files(folder) if name.endswith(".obj")]
-            found += [folder / name for name in sorted(names, key=lambda n: (n != "face_topology.obj", n))[:at_most]]
-            if len(found) >= at_most and folder is not self.path:
-                found = found[:at_most]
-                break
-        return found
+        return topology_files(self.layout, self.listing, at_most)
 
     @cached_property
     def n_vertices(self) -> int:
@@ -313,9 +228,13 @@ class Capture:
 
     def vertices(self, key: FrameKey) -> np.ndarray:
         """(V, 3) float32 positions of a frame, head space, mm."""
-        if self.store is not None:
-            return self._counted(key, self.store.vertices(key))
-        return read_vertices(self.layout.vertices(key), self.n_vertices)
+        if self.store is None:
+            return read_vertices(self.layout.vertices(key), self.n_vertices)
+        vertices = self.store.vertices(key)
+        if len(vertices) != self.n_vertices:
+            where, expected = self.layout.vertices(key), f"{self.n_vertices} vertices"
+            raise FormatError("mesh has the wrong length", where=where, expected=expected, found=len(vertices))
+        return vertices
 
     def head_pose(self, key: FrameKey) -> np.ndarray:
         """(3, 4) float64 head -> world of a frame, mm."""
@@ -323,50 +242,20 @@ class Capture:
             return self.store.head_pose(key)
         return read_head_pose(self.layout.head_pose(key))
 
-    def _counted(self, key: FrameKey, vertices: np.ndarray) -> np.ndarray:
-        if len(vertices) != self.n_vertices:
-            raise FormatError(
-                "mesh has the wrong length",
-                where=self.layout.vertices(key),
-                expected=f"{self.n_vertices} vertices",
-                found=len(vertices),
-            )
-        return vertices
-
     def photo(self, key: FrameKey, camera: str, out: np.ndarray | None = None) -> np.ndarray:
         """(H, W, 3) uint8 RGB as in the file; decoded into ``out`` when that has the picture's size."""
-        if self.store is not None:
-            return self.store.picture(Name("photo", key, camera), out)
-        return read_image(self.picture_path(self.layout.photo(key, camera)), out)
+        return self._pictures.photo(key, camera, out)
 
     def texture(self, key: FrameKey, camera: str, out: np.ndarray | None = None) -> np.ndarray:
         """(T, T, 3) uint8 RGB texture seen by one camera, or the ``"average"`` one; rows as in the file, zero where unseen.
 
         Decoded into ``out`` when that has the texture's size.
         """
-        store, layout, path = self.store, self.layout, None
-        if store is None:
-            path = self.picture_path(layout.texture(key, camera))
-            pixels = read_image(path, out)
-        else:
-            pixels = store.picture(Name("texture", key, camera), out)
-        size = layout.texture_size
-        if pixels.shape[:2] != (size, size):
-            raise FormatError(
-                "texture has the wrong size",
-                where=path or layout.texture(key, camera),
-                expected=f"{size} x {size}, as its folder says",
-                found=f"{pixels.shape[1]} x {pixels.shape[0]}",
-                remedy=f"Unwrap again with: multiface unwrap {self.path}",
-            )
-        return pixels
+        return self._pictures.texture(key, camera, out)
 
     def picture_path(self, path: Path) -> Path:
         """``path`` as the layout gives it, or the picture of the same name in another format when only that is there."""
-        if path.is_file():
-            return path
-        names = self.listing.files(path.parent)
-        return next((path.with_name(path.stem + s) for s in IMAGE_SUFFIXES if path.stem + s in names), path)
+        return self._pictures.path(path)
 
     @cached_property
     def statistics(self) -> Statistics:
@@ -380,7 +269,7 @@ class Capture:
     def audio(self, segment: str) -> Path | None:
         """The .wav file of a segment, if it has one; :func:`multiface.capture.read_audio` reads it."""
         path = self.layout.audio(segment)
-        if not self._has(path):
+        if path.name not in self.listing.files(path.parent):
             return None
         return path if self.store is None else self.store.side_file(f"audio/{path.name}")
 
