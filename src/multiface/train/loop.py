@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections import deque
-from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,13 +10,14 @@ from typing import Any
 import torch
 
 from multiface import losses
-from multiface.capture import FrameKey
-from multiface.core.errors import CaptureError, DivergenceError
 from multiface.data import Batch, BatchLoader, DevicePrefetcher, Share
 from multiface.models import ModelInfo
+from multiface.train import due
 from multiface.train.checkpoints import Checkpoints
 from multiface.train.config import TrainConfig
 from multiface.train.distributed import ALONE, Group
+from multiface.train.divergence import end_diverged, validation_divergence
+from multiface.train.epoch import remaining_shares
 from multiface.train.gradients import GradientAverager
 from multiface.train.guard import BatchGuard
 from multiface.train.interrupt import StopRequest
@@ -30,15 +28,12 @@ from multiface.train.optimisation import Optimisation
 from multiface.train.precision import use_bf16
 from multiface.train.result import TrainResult
 from multiface.train.run_folder import RunFolder
+from multiface.train.share_update import ShareUpdate
 from multiface.train.state import Position, random_state, set_random_state
 from multiface.train.step import Step
+from multiface.train.tally import Tally
 from multiface.train.update import READ_EVERY, Update
 from multiface.train.validation import validate
-
-WINDOW = 20
-"""Updates that the reported training losses are averaged over, as published."""
-CURVE_EVERY = 10
-"""Updates between two entries of the loss record."""
 
 
 @dataclass
@@ -77,12 +72,6 @@ class Trainer:
     digests: dict[str, str] = field(default_factory=dict)
     position: Position = field(default_factory=Position)
     notes: list[str] = field(default_factory=list)
-    _best: dict[str, float] = field(default_factory=dict)
-    _validation: dict[str, float] = field(default_factory=dict)
-    _is_best: bool = False
-    _images: int = 0
-    _seconds: float = 0.0
-    _mark: float = 0.0
 
     def __post_init__(self) -> None:
         config = self.config
@@ -103,10 +92,11 @@ class Trainer:
         self.notes += self.update.notes
         self.batches = DevicePrefetcher(self.train_loader, self.device)
         self.noise = self.step.noise = SharedNoise(self.train_loader.batch_size, self.device)
+        self.share_update = ShareUpdate(self.update, self.noise, self.averager, self.train_loader)
         self.checkpoints = Checkpoints(self.folder, config.keep_states)
-        self._stand_in: Batch | None = None
-        self._unread: list[_Views] = []
-        self._window: deque[dict[str, float]] = deque(maxlen=WINDOW)
+        self.tally = Tally()
+        self._is_best = False
+        self._mark = 0.0
         self.group.share_first([*self.step.model.parameters(), *self.step.model.buffers()])
 
     def resume(self, content: dict[str, Any]) -> None:
@@ -115,9 +105,7 @@ class Trainer:
         self.step.model.load_state_dict(content["model"])
         self.optimisation.load_state(content["optimisation"])
         self.update.load_state(content["guard"])
-        self._best = dict(content["best"])
-        self._validation = dict(content["validation"])
-        self._window.extend(content["window"])
+        self.tally.load_state(content)
         set_random_state(content["random"], self.device)
 
     def run(self) -> TrainResult:
@@ -151,14 +139,15 @@ class Trainer:
 
     def _updates(self, log: RunLog | NoLog) -> bool:
         """All updates that are left; returns whether somebody asked to stop before the last one."""
-        with StopRequest() as stop, closing(self._shares()) as shares:
+        remaining = remaining_shares(self.config, self.position, self.batches, self.optimisation, self.group)
+        with StopRequest() as stop, closing(remaining) as shares:
             for share in shares:
                 read = self._one(share, log)
                 # Asked together, so that all processes stop after the same update.
                 if (read or self.group.world_size == 1) and self.group.any(stop.requested):
                     self._read(log)
                     return True
-                if self._finished():
+                if due.to_end(self.config, self.position.iteration):
                     break
             self._read(log)
         return False
@@ -175,9 +164,7 @@ class Trainer:
                 "model": self.step.model.state_dict(),
                 "optimisation": self.optimisation.state(),
                 "guard": self.update.state(),
-                "best": self._best,
-                "validation": self._validation,
-                "window": list(self._window),
+                **self.tally.state(),
                 "position": self.position.to_json(),
                 "random": random_state(self.device),
                 "digests": self.digests,
@@ -185,95 +172,43 @@ class Trainer:
             files,
         )
 
-    def _shares(self) -> Generator[Share, None, None]:
-        """Shares of batches, epoch after epoch, from where the position says; the schedule acts after each whole epoch."""
-        while self.position.epoch < self.config.epochs and not self._finished():
-            self.train_loader.set_epoch(self.position.epoch, start=self.position.batches)
-            counts: list[int] = []
-            with closing(self.batches.shares()) as shares:
-                self.group.watch.progress(f"waiting for its data before update {self.position.iteration}")
-                for share in shares:
-                    counts.append(0 if share.batch is None else len(share.batch))
-                    # Counted before it is used: an interrupt leaves this generator suspended at the yield.
-                    self.position.batches += 1
-                    yield share
-                    self.group.watch.progress(f"waiting for its data after {self.position.iteration} updates")
-            if self.group.world_size > 1 and counts and not self.group.any(sum(counts) > 0):
-                self.group.together(self._refuse_broken)
-            self.optimisation.end_epoch()
-            self.position.epoch += 1
-            self.position.batches = 0
-
-    def _finished(self) -> bool:
-        return self.position.iteration >= self.config.max_iter
-
     def _one(self, share: Share, log: RunLog | NoLog) -> bool:
         """Learn from a share of a batch; returns whether the device was waited for."""
-        batch = share.batch
-        if batch is None and self.averager is None:
+        batch = self.share_update.batch(share)
+        if batch is None:
             return False
-        moved = (batch or self._any_batch()).to(self.device)
-        self._update(moved, 0 if batch is None else len(batch), share.start)
-        images = len(moved) if self.averager is None else share.total
-        self._unread.append(_Views(moved.keys, moved.cameras, moved.frame_of_view.clone(), images))  # not its whole block
-        self._seconds += time.perf_counter() - self._mark
+        batch = batch.to(self.device)
+        self.group.watch.progress(f"computing after {self.position.iteration} updates")
+        self.share_update(share, batch)
+        self.tally.seconds += time.perf_counter() - self._mark
         self._mark = time.perf_counter()
         if not self._must_read():
             return False
         if self._read(log):
-            self._act(self.position.iteration - 1, moved, log)
+            self._act(self.position.iteration - 1, batch, log)
             self._mark = time.perf_counter()
         return True
 
-    def _update(self, batch: Batch, views: int, start: int) -> None:
-        """One update; ``views`` of the batch count, which stand at ``start`` in the whole batch."""
-        self.group.watch.progress(f"computing after {self.position.iteration} updates")
-        self.noise.begin(start)
-        if self.averager is not None:
-            self.averager.begin(views)
-        try:
-            self.update(batch)
-        finally:
-            self.noise.end()
-            if self.averager is not None:
-                self.averager.end()
-
-    def _any_batch(self) -> Batch:
-        """Something to compute with where this process has no views of a batch: all must take part, and it counts nothing."""
-        if self._stand_in is None:
-            self._stand_in = self.train_loader.any_batch()
-        return self._stand_in
-
     def _act(self, k: int, batch: Batch, log: RunLog | NoLog) -> None:
         """What is due after update ``k``, the last one, which was made with ``batch``."""
-        if self._logs_at(k) and self.group.is_first:
+        if due.to_show(self.config, k) and self.group.is_first:
             log.flush()
-            self.observer.logged(k, self._means())
+            self.observer.logged(k, self.tally.train_means())
             with torch.no_grad():
                 shown = self.step.predict(batch, sample=False, render=self.weights.screen > 0)
             self.observer.pictures(f"train_{k}", shown, batch)
-        if self._finished():
+        if due.to_end(self.config, self.position.iteration):
             return
-        if self._validates_at(k):
+        if due.to_validate(self.config, k):
             self._validate(log)
-        if self._validates_at(k) or self._saves_at(k):
+        if due.to_save(self.config, k):
             self.save()
 
     def _must_read(self) -> bool:
         """Whether something may have to be done now: on the CPU always, since reading costs nothing there."""
-        latest = self.position.iteration + len(self._unread)
-        k = latest - 1
-        due = self._logs_at(k) or self._validates_at(k) or self._saves_at(k) or latest >= self.config.max_iter
-        return self.device.type == "cpu" or due or len(self._unread) >= READ_EVERY
-
-    def _logs_at(self, k: int) -> bool:
-        return k % self.config.log_every == 0
-
-    def _validates_at(self, k: int) -> bool:
-        return k > 0 and k % self.config.val_every == 0
-
-    def _saves_at(self, k: int) -> bool:
-        return k > 0 and k % (self.config.save_every or self.config.val_every) == 0
+        unread = self.share_update.n_unread
+        last = self.position.iteration + unread - 1
+        return self.device.type == "cpu" or due.anything(self.config, last) or unread >= READ_EVERY
 
     def _read(self, log: RunLog | NoLog) -> bool:
         """Catch up with what the device did: count, log and report every update since the last reading.
@@ -285,46 +220,24 @@ class Trainer:
             DivergenceError: a loss or gradient was not finite; names the batch.
         """
         began = time.perf_counter()
-        reading = self.update.read()
-        self._seconds += time.perf_counter() - began
-        views, self._unread = self._unread, []
-        for of_batch, outcome in zip(views, reading.outcomes):
+        reading, batches = self.share_update.read()
+        self.tally.seconds += time.perf_counter() - began
+        for batch, outcome in zip(batches, reading.outcomes):
             if outcome.accepted:
-                self._count(of_batch.images, outcome.values, log)
+                self._count(batch.images, outcome.values, log)
         if reading.divergence is not None:
-            batch = "; ".join(self.group.gather(str(views[len(reading.outcomes)])))
-            self._diverged(reading.divergence, f"iteration {self.position.iteration}, batch of {batch}")
+            views = "; ".join(self.group.gather(str(batches[len(reading.outcomes)])))
+            where = f"iteration {self.position.iteration}, batch of {views}"
+            end_diverged(reading.divergence, where, self.folder, self.checkpoints, self.group)
         return bool(reading.outcomes) and reading.outcomes[-1].accepted
 
     def _count(self, images: int, values: dict[str, float], log: RunLog | NoLog) -> None:
         k = self.position.iteration
         self.position.iteration = k + 1
-        self._window.append(values)
-        self._images += images
-        if k % CURVE_EVERY == 0:
+        self.tally.updated(values, images)
+        if due.to_record(k):
             log.add("train", k, values)
         self.observer.updated(self.position, values, self.images_per_second)
-
-    def _refuse_broken(self) -> None:
-        path = self.train_loader.capture.path
-        remedy = f"Look for broken files with: multiface inspect {path}"
-        raise CaptureError("not one sample of the epoch could be read", where=path, remedy=remedy)
-
-    def _diverged(self, error: DivergenceError, where: str) -> None:
-        """Raise ``error`` with all that is known; every process is here, since all judge the same values."""
-
-        def refuse() -> None:
-            remedy = f"Look at these samples (multiface inspect), or lower --lr; {self._kept()}"
-            raise DivergenceError(error.what, where=where, found=error.found, remedy=remedy)
-
-        self.checkpoints.wait()
-        self.group.together(refuse)
-
-    def _kept(self) -> str:
-        there = [file.name for file in (self.folder.best_model, self.folder.model) if file.exists()]
-        if not there:
-            return "there was no checkpoint yet"
-        return f"the last good checkpoint in {self.folder.path} is kept ({', '.join(there)})"
 
     def _validate(self, log: RunLog | NoLog) -> None:
         if self.test_loader is None:
@@ -342,14 +255,10 @@ class Trainer:
             group=self.group,
             whole=self.fit_loader,
         )
-        bad = [name for name, value in values.items() if not math.isfinite(value)]
-        if bad:
-            error = DivergenceError("the validation loss is no longer a finite number", found=", ".join(bad))
-            self._diverged(error, f"iteration {self.position.iteration}")
-        key = "screen" if self.weights.screen > 0 else "tex"
-        best = bool(values) and values[key] < self._best.get(key, float("inf"))
-        self._best = {name: min(value, self._best.get(name, float("inf"))) for name, value in values.items()}
-        self._validation = values
+        divergence = validation_divergence(values)
+        if divergence is not None:
+            end_diverged(divergence, f"iteration {self.position.iteration}", self.folder, self.checkpoints, self.group)
+        best = self.tally.validated(values, judged_by="screen" if self.weights.screen > 0 else "tex")
         log.add("val", self.position.iteration, values)
         log.flush()
         self._is_best |= best
@@ -358,36 +267,16 @@ class Trainer:
     @property
     def images_per_second(self) -> float:
         """Training throughput of this process so far: reading and computing, without validation and saving."""
-        return self._images / self._seconds if self._seconds else 0.0
-
-    def _means(self) -> dict[str, float]:
-        return (
-            {name: sum(v[name] for v in self._window) / len(self._window) for name in self._window[0]} if self._window else {}
-        )
+        return self.tally.images_per_second
 
     def _result(self, interrupted: bool) -> TrainResult:
         return TrainResult(
             iterations=self.position.iteration,
             images_per_second=self.images_per_second,
-            train=self._means(),
-            validation=self._validation,
-            best=self._best,
+            train=self.tally.train_means(),
+            validation=self.tally.validation,
+            best=self.tally.best,
             interrupted=interrupted,
             discarded=self.update.discarded,
             skipped=tuple(dict.fromkeys(entry for part in self.group.gather(self.train_loader.skipped) for entry in part)),
         )
-
-
-@dataclass(frozen=True)
-class _Views:
-    """Which views a batch had, without their pictures: what is kept of it until its losses are read."""
-
-    keys: tuple[FrameKey, ...]
-    cameras: tuple[str, ...]
-    frame_of_view: torch.Tensor
-    images: int
-
-    def __str__(self) -> str:
-        frames = self.frame_of_view.tolist()
-        views = [f"{self.keys[frame]} camera {camera}" for frame, camera in zip(frames, self.cameras)]
-        return ", ".join(views[:4]) + (f" and {len(views) - 4} more" if len(views) > 4 else "")

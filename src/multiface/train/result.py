@@ -14,7 +14,7 @@ class TrainResult:
     Attributes:
         iterations: Updates done in all, earlier parts of a resumed run included.
         images_per_second: Over this process's part of the run, validation left out.
-        train: Means over the last :data:`multiface.train.loop.WINDOW` updates (normalised).
+        train: Means over the last :data:`multiface.train.tally.WINDOW` updates (normalised).
         validation: The last validation's means, empty if there was none.
         best: Smallest validation value of each term.
         interrupted: Whether a Ctrl-C or SIGTERM ended it early.

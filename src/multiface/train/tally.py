@@ -1,0 +1,59 @@
+"""What a run has come to so far: its last training losses, its validations, and its throughput."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+WINDOW = 20
+"""Updates that the reported training losses are averaged over, as published."""
+
+
+class Tally:
+    """Adds up what updates and validations give.
+
+    Attributes:
+        validation: The last validation's means, empty before the first.
+        best: Smallest validation value of each term.
+        images: Images learnt from since this process began.
+        seconds: Time that this took: reading and computing, without validation and saving.
+    """
+
+    def __init__(self) -> None:
+        self.validation: dict[str, float] = {}
+        self.best: dict[str, float] = {}
+        self.images = 0
+        self.seconds = 0.0
+        self._window: deque[dict[str, float]] = deque(maxlen=WINDOW)
+
+    def updated(self, values: dict[str, float], images: int) -> None:
+        """An update from so many images was made, with these losses."""
+        self._window.append(values)
+        self.images += images
+
+    def validated(self, values: dict[str, float], judged_by: str) -> bool:
+        """A validation gave ``values``; returns whether the term ``judged_by`` was never smaller."""
+        is_best = bool(values) and values[judged_by] < self.best.get(judged_by, float("inf"))
+        self.best = {name: min(value, self.best.get(name, float("inf"))) for name, value in values.items()}
+        self.validation = values
+        return is_best
+
+    def train_means(self) -> dict[str, float]:
+        """Mean losses of the last :data:`WINDOW` updates; empty before the first."""
+        names = self._window[0] if self._window else ()
+        return {name: sum(values[name] for values in self._window) / len(self._window) for name in names}
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput since this process began."""
+        return self.images / self.seconds if self.seconds else 0.0
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run goes on from; throughput is each process's own."""
+        return {"best": self.best, "validation": self.validation, "window": list(self._window)}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`state` gave."""
+        self.best = dict(state["best"])
+        self.validation = dict(state["validation"])
+        self._window = deque(state["window"], maxlen=WINDOW)
