@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-import os
 import re
 import shutil
-import subprocess
 from contextlib import ExitStack
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,8 +20,6 @@ from multiface.show import page as page_module
 from multiface.show.page import Page
 from multiface.show.pictures import picture_uri
 from multiface.show.video import VideoWriter
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def picture(seed: int, height: int = 90, width: int = 60) -> np.ndarray:
@@ -144,14 +139,9 @@ def test_mistakes_are_named(tmp_path):
         page.write(tmp_path / "file" / "page.html")
 
 
-SELF_CHECK = """
-<script>
-const report = {errors: [], blocked: []};
-addEventListener("error", (event) => report.errors.push(String(event.message)));
-addEventListener("securitypolicyviolation", (event) => report.blocked.push(event.blockedURI));
-addEventListener("load", async () => {
+SELF_CHECK = """(async () => {
+  const report = {};
   const pictures = [...document.querySelectorAll("main img, header img")];
-  await Promise.all(pictures.map((picture) => picture.decode().catch(() => {})));
   report.pictures = pictures.map((picture) => picture.naturalWidth);
   const slide = document.querySelector(".slide"), range = slide.querySelector("input"), over = slide.querySelector(".over");
   const shown = () => getComputedStyle(over).clipPath;
@@ -172,43 +162,35 @@ addEventListener("load", async () => {
   document.getElementById("full").click();
   report.closed = !document.getElementById("full").open;
   report.overflow = document.documentElement.scrollWidth - innerWidth;
-  report.paper = getComputedStyle(document.body).backgroundColor;
-  document.body.innerHTML = "<pre id='report'></pre>";
-  document.getElementById("report").textContent = JSON.stringify(report);
-});
-</script></head>"""
+  return report;
+})()"""
+PAPER = "getComputedStyle(document.body).backgroundColor"
 
 
 @pytest.fixture
 def browse(tmp_path):
-    """Opens a page, runs the self-check in it, and gives its report and the console's lines."""
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip(f"no browser here to look at the page with (any of {', '.join(BROWSERS)})")
+    """Opens a page in a browser that is there until the end of the test."""
+    if find_browser() is None:
+        pytest.skip("no browser here to look at the page with")
+    with ExitStack() as stack:
 
-    def run(html: str, width: int, *flags: str):
-        file = tmp_path / "checked.html"
-        file.write_text(html.replace("</head>", SELF_CHECK, 1), "utf-8")
-        command = [
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--enable-logging=stderr", "--virtual-time-budget=4000", f"--window-size={width},900", *flags,
-            "--dump-dom", file.as_uri(),
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, timeout=90, env={**os.environ, "HOME": str(tmp_path)}, check=False)
-        match = re.search(r'<pre id="report">(.*?)</pre>', done.stdout.decode())
-        assert match, done.stderr.decode()[-2000:]
-        text = match.group(1).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-        return json.loads(text), [line for line in done.stderr.decode().splitlines() if "CONSOLE" in line]
+        def start(html: str, width: int, *, dark: bool = False) -> Browser:
+            file = tmp_path / "checked.html"
+            file.write_text(html, "utf-8")
+            profile = tmp_path / f"browser-{dark}"
+            profile.mkdir()
+            browser = stack.enter_context(Browser(profile, width=width, dark=dark))
+            browser.open(file)
+            return browser
 
-    return run
+        yield start
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_page_works_in_a_browser(browse, video, width):
-    report, console = browse(full_page(video).html(), width)
-    assert console == [] and report["errors"] == [] and report["blocked"] == []
+    browser = browse(full_page(video).html(), width)
+    report = browser.run(SELF_CHECK)
+    assert browser.errors == []
     assert report["pictures"] == [200, 60, 60, 60, 60, 60]
     (clip0, left0), (clip1, left1), (clip2, left2) = report["slider"]
     assert clip0 != clip1 != clip2 and left1 < left2 < left0 and report["focusable"]
@@ -218,8 +200,8 @@ def test_the_page_works_in_a_browser(browse, video, width):
 
 
 def test_light_and_dark_follow_the_reader(browse, video):
-    papers = [browse(full_page(video).html(), 800, f"--blink-settings=preferredColorScheme={k}")[0]["paper"] for k in (0, 1)]
-    dark, light = (sum(map(int, re.findall(r"\d+", paper)[:3])) for paper in papers)
+    html = full_page(video).html()
+    dark, light = (sum(map(int, re.findall(r"\d+", browse(html, 800, dark=dark).run(PAPER))[:3])) for dark in (True, False))
     assert dark < 120 and light > 600
 
 
