@@ -187,4 +187,4 @@ def test_two_downloads_to_one_folder_do_not_get_in_each_others_way(
     with state.locked():
         words = ["download", "--entity", "6795937", "--asset", "metadata", "--dest", str(tmp_path), "--base_url", server.url]
         assert run(words) == 2
-    assert "another multiface" in capsys.readouterr().err
+    assert "another run is downloading to this folder" in capsys.readouterr().err

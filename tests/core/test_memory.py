@@ -1,12 +1,15 @@
-"""Memory of freed arrays is kept for the next ones where the C library can do that."""
+"""Freed memory is kept for the next arrays where the C library can do that; garbage is not looked for when told so."""
 
 from __future__ import annotations
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from multiface.core.memory import without_collection
 
 SCRIPT = """
 import resource
@@ -33,3 +36,16 @@ def test_elsewhere_nothing_happens(monkeypatch):
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert reuse_freed_memory() is False
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_without_collection_leaves_it_as_it_was(enabled):
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(KeyError), without_collection():
+            assert not gc.isenabled()
+            raise KeyError
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -53,7 +53,7 @@ def test_without_locks_of_the_file_system_the_process_decides(tmp_path: Path, mo
     def no_locks(*unused) -> None:
         raise OSError(38, "no locks available")
 
-    monkeypatch.setattr(run_lock.fcntl, "flock", no_locks)
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", no_locks)
     note = {"host": socket.gethostname(), "process": os.getppid()}
     (tmp_path / run_lock.NAME).write_text(json.dumps(note))
     with pytest.raises(ArgumentError, match="still running"):

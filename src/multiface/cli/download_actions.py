@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from multiface.cli.download_display import progress_display, show_list_table, show_plan, show_result, show_verified
 from multiface.cli.output import console, emit_json
 from multiface.core.errors import ArgumentError, CaptureError
+from multiface.core.memory import without_collection
 from multiface.core.parallel import default_workers
 from multiface.release import (
     Job,
@@ -70,7 +70,7 @@ def plan_and_fetch(options: DownloadOptions) -> int:
             remedy="multiface download --list shows what there is; --entity '*' fetches everything (63 TB)",
         )
     sizes = Sizes(state)
-    with _no_garbage_collection():
+    with without_collection():
         chosen = choose(selection, people_of(selection, network, offline=options.offline))
         plan = _plan(options, chosen, state, sizes)
         show_plan(plan, console())
@@ -82,18 +82,6 @@ def plan_and_fetch(options: DownloadOptions) -> int:
         plan.check_disk()
     with Server(network) as server:
         return _fetch(options, plan, state, sizes, server)
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """A plan of everything is 87,000 small objects that stay; looking for circles among them is a third of its time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def verify_and_repair(options: DownloadOptions) -> int:

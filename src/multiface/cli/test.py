@@ -8,12 +8,14 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from multiface.cli.options import expand_abbreviations, parse
-from multiface.cli.output import console, emit_json
+from multiface.cli.output import console, emit_json, finite
 from multiface.cli.processes import one_voice
 from multiface.core.errors import ArgumentError
 from multiface.train.config import TestConfig
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from multiface.evaluate.compare import Compared
     from multiface.evaluate.measurement import Measurement
     from multiface.evaluate.run import TestRun
@@ -34,7 +36,7 @@ def main(argv: list[str]) -> int:
     if config.models is not None:
         if config.model_path is not None:
             raise ArgumentError("--model_path and --models cannot be given together", remedy="Leave one of them out")
-        return _compare(config, given)
+        return _compare(config, config.models, given)
     return _test(config, given)
 
 
@@ -114,21 +116,18 @@ def write_results(config: TestConfig, results: dict[str, Measurement | None], ru
         result["protocol"] = {**run.test_set.to_json(), "label": run.label, "changes": list(run.changes)}
         result["notes"] = run.notes
         write_text(folder / "protocol.json", json.dumps(run.test_set.exact(), indent=1) + "\n")
-    write_text(folder / "result.json", json.dumps(_plain(result), indent=2) + "\n")
+    write_text(folder / "result.json", json.dumps(finite(result), indent=2) + "\n")
     write_text(folder / "result.csv", summary_csv(results, label))
     write_text(folder / "samples.csv", samples_csv(results, label))
     return result
 
 
-def _compare(config: TestConfig, given: frozenset[str]) -> int:
+def _compare(config: TestConfig, folder: Path, given: frozenset[str]) -> int:
     from multiface.core.files import make_folder
     from multiface.evaluate.compare import compare_models, comparison_rows
     from multiface.evaluate.settle import plan_test
 
     out = console()
-    folder = config.models
-    if folder is None:
-        return 2
     plan = plan_test(config, given)
     make_folder(config.result_path)
     models: list[Compared] = []
@@ -170,7 +169,7 @@ def write_comparison(config: TestConfig, plan, models: list[Compared]) -> dict:
         "protocol": {**plan.test_set.to_json(), "label": plan.label, "changes": list(plan.changes)},
         "models": [model.to_json() for model in models],
     }
-    write_text(config.result_path / "result.json", json.dumps(_plain(result), indent=2) + "\n")
+    write_text(config.result_path / "result.json", json.dumps(finite(result), indent=2) + "\n")
     tested = {model.name: model.results for model in models if model.results is not None}
     write_text(config.result_path / "result.csv", comparison_csv(tested, plan.label))
     write_text(config.result_path / "protocol.json", json.dumps(plan.test_set.exact(), indent=1) + "\n")
@@ -198,13 +197,6 @@ def _print_rows(out, title: str, header: list[str], rows: Iterable[list[str]]) -
     for row in rows:
         table.add_row(*map(Text, row))
     out.print(table)
-
-
-def _plain(value):
-    """JSON has neither NaN nor infinity."""
-    from multiface.cli.output import finite
-
-    return finite(value)
 
 
 def _picture_writer(config: TestConfig, run: TestRun):

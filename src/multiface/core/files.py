@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -99,7 +100,7 @@ def user_cache_folder() -> Path | None:
         return Path(own)
     usual = os.environ.get("XDG_CACHE_HOME") or (os.environ.get("LOCALAPPDATA") if os.name == "nt" else None)
     try:
-        return Path(usual or Path.home() / ".cache") / "multiface"
+        return Path(usual or Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")) / "multiface"
     except RuntimeError:
         return None
 

@@ -11,13 +11,35 @@ from multiface.core.errors import StorageError
 from multiface.core.files import storage_errors
 
 
+def take_lock(descriptor: int) -> bool | None:
+    """Lock an open file until it is closed, or until this process ends, however it ends.
+
+    Returns:
+        Whether it is ours now; None where the system or the file system has no such locks.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
 @contextmanager
-def folder_lock(folder: Path, doing: str) -> Iterator[None]:
+def folder_lock(folder: Path, doing: str, shown: Path | None = None) -> Iterator[None]:
     """Hold ``folder`` while the block runs; the system lets go of it when the process ends.
+
+    Where the file system has no locks nothing is refused: that would make it useless there.
 
     Args:
         folder: An existing folder; a small file ``.lock`` is left in it.
         doing: What a second process is told, for example ``"packing into"``.
+        shown: The folder that the message names; ``folder`` when absent.
 
     Raises:
         StorageError: another process holds it.
@@ -26,30 +48,22 @@ def folder_lock(folder: Path, doing: str) -> Iterator[None]:
     with storage_errors(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        if not _take(descriptor):
+        if not (_take_on_windows(descriptor) if os.name == "nt" else take_lock(descriptor) is not False):
             raise StorageError(
-                f"another run is {doing} this folder", where=folder, remedy="Wait until it has ended, or choose another folder"
+                f"another run is {doing} this folder",
+                where=shown or folder,
+                remedy="Wait until it has ended, or choose another folder",
             )
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
+def _take_on_windows(descriptor: int) -> bool:
+    import msvcrt
 
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except OSError:
         return False
-    except OSError:  # a file system without locks cannot tell; refusing would make it useless there
-        return True
     return True

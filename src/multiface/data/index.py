@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from multiface.capture import AVERAGE, Capture, FrameKey
 from multiface.core.errors import CaptureError
+from multiface.core.memory import without_collection
 from multiface.data.test_segments import nearest_names, starts_with_any
 
 
@@ -106,7 +105,7 @@ def build_index(
     skipped: list[Skipped] = []
     seen: set[FrameKey] = set()
     n_unselected = 0
-    with _no_collection():
+    with without_collection():
         for key in frame_keys:
             if not segments[key.segment]:
                 n_unselected += 1
@@ -159,18 +158,6 @@ def _check_cameras(capture: Capture, cameras: Sequence[str]) -> None:
             expected=f"some of the {len(capture.calibrated)} cameras of KRT",
             found=f"nearest {', '.join(nearest_names(unknown, capture.calibrated))}",
         )
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without looking for garbage: going through millions of new tuples again and again takes longer than making them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _add_views(

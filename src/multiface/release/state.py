@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from typing import Any
 
 from multiface.core.errors import StorageError
 from multiface.core.files import make_folder, storage_errors, write_text
+from multiface.core.lock import folder_lock
 from multiface.release.names import Archive, is_entity, parse_archive_name
 
 FOLDER = ".multiface"
@@ -82,21 +82,5 @@ class State:
         Raises:
             StorageError: another process is at work there.
         """
-        try:
-            import fcntl
-        except ImportError:  # not on this system: two processes at once would do work twice, not harm
+        with folder_lock(self.folder, "downloading to", shown=self.destination):
             yield
-            return
-        handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StorageError(
-                    "another multiface is downloading to this folder", where=self.destination, remedy="Wait for it or end it"
-                ) from None
-            except OSError:  # a file system without locks
-                pass
-            yield
-        finally:
-            os.close(handle)

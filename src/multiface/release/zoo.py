@@ -10,15 +10,14 @@ import functools
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from multiface.core.errors import CheckpointError
-from multiface.core.files import make_folder, storage_errors, write_text
+from multiface.core.errors import CheckpointError, StorageError
+from multiface.core.files import make_folder, storage_errors, user_cache_folder, write_text
 from multiface.release.catalogue import load_catalogue
 from multiface.release.errors import ChangedError
 from multiface.release.matching import match_names
@@ -26,7 +25,6 @@ from multiface.release.network import IDENTITIES, Network, Server, base_url
 from multiface.release.stream import FileStream
 
 PREFIX = "zoo:"
-CACHE_VARIABLE = "MULTIFACE_CACHE"
 LICENCE = "CC BY-NC 4.0 (Meta): research only, not for commercial use"
 RETRIES = 3
 """Fewer than for archives: somebody waits for a model to load."""
@@ -93,15 +91,15 @@ def _literal(name: str) -> str:
 
 
 def cache_folder() -> Path:
-    """Where weights are kept: ``MULTIFACE_CACHE``, else the usual folder of this system."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "multiface"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "multiface"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "multiface"
+    """Where weights are kept: :func:`multiface.core.files.user_cache_folder`.
+
+    Raises:
+        StorageError: this user has none.
+    """
+    folder = user_cache_folder()
+    if folder is None:
+        raise StorageError("no folder to keep weights in is known", remedy="Name one in the variable MULTIFACE_CACHE")
+    return folder
 
 
 def weights_url(base: str, model: ZooModel) -> str:

@@ -10,11 +10,7 @@ from typing import IO
 
 from multiface.core.errors import ArgumentError
 from multiface.core.files import storage_errors
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
+from multiface.core.lock import take_lock
 
 NAME = "lock.json"
 
@@ -66,15 +62,10 @@ class RunLock:
 
 
 def _take(file: IO[str], held_by: dict) -> bool:
-    if fcntl is None:
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return not _lives(held_by)
-    return True
+    taken = take_lock(file.fileno())
+    if taken is None:  # no locks there; and on Windows asking whether a process lives would interrupt it
+        return os.name == "nt" or not _lives(held_by)
+    return taken
 
 
 def _lives(held_by: dict) -> bool:
