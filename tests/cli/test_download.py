@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,11 @@ def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(server: ReleaseServer, tm
         if "images" in path and position > 4000:
             server.before_slice = lambda path, position: None
             os.kill(process.pid, signal.SIGINT)
+            patience = threading.Event()
+            for _ in range(100):  # else what is left would arrive before the signal on some machines
+                if process.poll() is not None:
+                    break
+                patience.wait(0.01)
 
     server.slice_bytes, server.before_slice = 2048, interrupt
     _, text = process.communicate(timeout=60)
