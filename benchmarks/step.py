@@ -23,7 +23,7 @@ import torch
 
 from multiface.models import ARCHITECTURES, fast_decoder
 from render_workload import load_frame
-from step_workload import LATENT, StepOptions, decoder_floor, floor, make_model, make_update, prepare
+from step_workload import LATENT, StepOptions, bytes_per_s, decoder_floor, floor, make_model, make_update, prepare
 
 TARGETS = {
     ("base", False): 9.0, ("non", False): 9.0, ("res", False): 16.0, ("bilinear", False): 14.0, ("warp", False): 18.0,
@@ -74,7 +74,7 @@ def measure_step(options: StepOptions, mode: str, repeats: int, pause, profile: 
         "what": "step", "arch": options.arch, "screen": options.screen, "mode": mode, "batch": options.batch,
         "views_per_frame": options.views_per_frame, "ms": statistics.median(times), "ms_min": min(times),
         "ms_p90": sorted(times)[int(0.9 * len(times))], "published_ms": PUBLISHED.get(key), "target_ms": TARGETS.get(key),
-        "floor_ms": least["ms"], "floor_bytes": least["bytes"], "floor_operations": least["operations"],
+        "floor_ms": least["ms"], "floor_bytes": least["bytes"], "bytes_per_s": bytes_per_s(), "floor_operations": least["operations"],
         "peak_gb": max(torch.cuda.max_memory_allocated(), warm_peak) / 1e9, "reserved_gb": torch.cuda.memory_reserved() / 1e9,
         "target_gb": MEMORY_TARGETS.get(key), "preparing_s": prepared, "losses": reading.outcomes[-1].values,
     }  # fmt: skip

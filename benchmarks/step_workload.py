@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from multiface.train.guard import BatchGuard
 from multiface.train.optimisation import Optimisation
 from multiface.train.step import ScreenSettings, Step
 from multiface.train.update import Update
+from render_on_gpu import copy_rate
 from render_workload import FULL_SIZE, Frame, load_frame
 
 CAMERAS = 38
@@ -26,10 +28,8 @@ LATENT = 256
 TEX_STD = 20.0
 VERT_STD = 3.0
 RATE = 3e-4
-BYTES_PER_S = 3.0e12
-"""Reading and writing counted, of a copy on an H100 (measured)."""
-OPERATIONS_PER_S = 798e12
-"""Of a large matrix product in bfloat16 on an H100 (measured)."""
+OPERATIONS_PER_S = 780e12
+"""Of a large matrix product in bfloat16 on an H100 or H200 (measured)."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,12 @@ class StepOptions:
     tex_size: int = 1024
     device: str = "cuda"
     folder: Path | None = None
+
+
+@functools.cache
+def bytes_per_s() -> float:
+    """Of a copy on this device, reading and writing counted."""
+    return copy_rate(20)
 
 
 def make_batch(options: StepOptions, frame: Frame) -> Batch:
@@ -144,7 +150,7 @@ def floor(options: StepOptions, n_vertices: int) -> dict[str, float]:
         moved += views * (texels * 4 * 3 + 2 * options.tex_size**2 * 4 * 4)
     if options.screen:
         moved += views * (3 * FULL_SIZE[0] * FULL_SIZE[1] + 12 * texels)
-    times = moved / BYTES_PER_S, 3 * counted["operations"] / OPERATIONS_PER_S
+    times = moved / bytes_per_s(), 3 * counted["operations"] / OPERATIONS_PER_S
     return {"bytes": moved, "operations": 3 * counted["operations"], "ms": 1e3 * max(times)}
 
 
@@ -159,7 +165,7 @@ def decoder_floor(options: StepOptions, n_vertices: int) -> dict[str, float]:
         model.decode(torch.empty(1, LATENT), torch.empty(1, 3))
     kernels = sum(p.numel() for p in [*model.dec.parameters(), *(model.warp.parameters() if model.warp else ())])
     moved = 4 * kernels + 4 * counted["activations"] + 12 * options.tex_size**2
-    return {"bytes": moved, "operations": counted["operations"], "ms": 1e3 * moved / BYTES_PER_S}
+    return {"bytes": moved, "operations": counted["operations"], "ms": 1e3 * moved / bytes_per_s()}
 
 
 def _meta_model(options: StepOptions, n_vertices: int) -> FaceModel:

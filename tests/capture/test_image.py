@@ -168,7 +168,7 @@ def test_without_numba_pillow_decodes(tmp_path, monkeypatch):
 
     pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
     write_image(tmp_path / "a.png", pixels)
-    monkeypatch.setattr(png, "_kernel", lambda: None)
+    monkeypatch.setattr(png, "_kernels", lambda: None)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png"), pixels)
 
 

@@ -285,7 +285,7 @@ def test_cached_pictures_are_decoded_once(own, monkeypatch):
     decoded = []
     texture = Capture.texture
     monkeypatch.setattr(
-        Capture, "texture", lambda self, key, camera, out: decoded.append((key, camera)) or texture(self, key, camera, out)
+        Capture, "texture", lambda self, key, camera, *rest: decoded.append((key, camera)) or texture(self, key, camera, *rest)
     )
     loader = BatchLoader(own, everything(own), 4, workers=0)
     first, second = [batch.texture for batch in loader], [batch.texture for batch in loader]

@@ -19,7 +19,7 @@ from multiface.train.update import Update
 from small_models import ARCHS
 from small_step import small_normalisation, small_topology
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 VERTICES, NLATENT, SIZE, CAMERAS = 20, 16, 256, 3
 
 

@@ -242,16 +242,21 @@ class Capture:
             return self.store.head_pose(key)
         return read_head_pose(self.layout.head_pose(key))
 
-    def photo(self, key: FrameKey, camera: str, out: np.ndarray | None = None) -> np.ndarray:
-        """(H, W, 3) uint8 RGB as in the file; decoded into ``out`` when that has the picture's size."""
-        return self._pictures.photo(key, camera, out)
+    def photo(self, key: FrameKey, camera: str, out: np.ndarray | None = None, filters: np.ndarray | None = None) -> np.ndarray:
+        """(H, W, 3) uint8 RGB as in the file; decoded into ``out`` when that has the picture's size.
 
-    def texture(self, key: FrameKey, camera: str, out: np.ndarray | None = None) -> np.ndarray:
+        ``filters``: see :func:`multiface.capture.read_image`.
+        """
+        return self._pictures.photo(key, camera, out, filters)
+
+    def texture(
+        self, key: FrameKey, camera: str, out: np.ndarray | None = None, filters: np.ndarray | None = None
+    ) -> np.ndarray:
         """(T, T, 3) uint8 RGB texture seen by one camera, or the ``"average"`` one; rows as in the file, zero where unseen.
 
-        Decoded into ``out`` when that has the texture's size.
+        Decoded into ``out`` when that has the texture's size. ``filters``: see :func:`multiface.capture.read_image`.
         """
-        return self._pictures.texture(key, camera, out)
+        return self._pictures.texture(key, camera, out, filters)
 
     def picture_path(self, path: Path) -> Path:
         """``path`` as the layout gives it, or the picture of the same name in another format when only that is there."""

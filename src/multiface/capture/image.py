@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from multiface.capture.png import chunks, decode_plain_png, parse_plain_png
-from multiface.capture.text import file_size, read_bytes
+from multiface.capture.png import check_chunks, decode_plain_png, parse_plain_png
+from multiface.capture.text import file_size, read_scratch
 from multiface.capture.unseen import restore_unseen
 from multiface.core.errors import ArgumentError, FormatError
 from multiface.core.files import atomic_path
@@ -41,7 +41,7 @@ _PILLOW_ERRORS = (
 )
 
 
-def read_image(path: str | Path, out: np.ndarray | None = None) -> np.ndarray:
+def read_image(path: str | Path, out: np.ndarray | None = None, filters: np.ndarray | None = None) -> np.ndarray:
     """Pixels (H, W, 3) uint8, RGB, rows as in the file.
 
     Grey and palette pictures become RGB, a fully opaque alpha channel is dropped, colour of 16 bits is cut to its upper 8.
@@ -50,19 +50,25 @@ def read_image(path: str | Path, out: np.ndarray | None = None) -> np.ndarray:
         path: The file.
         out: (H, W, 3) uint8 C-contiguous array to decode into, which is then what is returned. When the picture turns out
             to have another size, it is left alone and a new array is returned.
+        filters: (H,) uint8, only together with ``out`` of H rows: how far the picture has been decoded. Row y of what is
+            returned is pixels where ``filters[y]`` is 0; else it is a row of PNG under that filter (PNG specification,
+            section 9), to be undone by :func:`multiface.data.png_rows.undo_filters`.
 
     Raises:
         CaptureError: there is no such file.
         FormatError: it is truncated or damaged (checksums are verified), of another kind, transparent, or too large.
     """
-    data = read_bytes(path, limit=_LIMIT, kind="image")
+    if filters is not None:
+        filters[:] = 0
+    data = read_scratch(path, limit=_LIMIT, kind="image")
     try:
         png = parse_plain_png(data)
         if png is not None and 0 < png.height * png.width <= MAX_PIXELS:
-            return decode_plain_png(png, out if out is not None and out.shape == (png.height, png.width, 3) else None)
+            fits = out is not None and out.shape == (png.height, png.width, 3)
+            return decode_plain_png(png, out if fits else None, filters if fits else None)
         with _open(io.BytesIO(data), path) as image:
             if image.format == "PNG":  # decoding stops at the last row and never looks at checksums
-                chunks(data)
+                check_chunks(bytes(data))
             image.load()
             pixels = np.array(_as_rgb(image, path), np.uint8)
             if image.format != "PNG":

@@ -27,7 +27,7 @@ def crc32(data: bytes | bytearray | memoryview, start: int = 0) -> int:
     return int(fast.deflate_crc32(data, start))
 
 
-def inflate(data: bytes | bytearray, out: np.ndarray) -> None:
+def inflate(data: bytes | bytearray | memoryview, out: np.ndarray) -> None:
     """Decompress a zlib stream into ``out`` (N,) uint8, which it has to fill exactly; no more than N bytes are ever made.
 
     Raises:

@@ -30,22 +30,17 @@ class Pictures:
         self._listing = listing
         self._store = store
 
-    def photo(self, key: FrameKey, camera: str, out: np.ndarray | None) -> np.ndarray:
+    def photo(self, key: FrameKey, camera: str, out: np.ndarray | None, filters: np.ndarray | None = None) -> np.ndarray:
         """See :meth:`multiface.capture.Capture.photo`."""
-        if self._store is not None:
-            return self._store.picture(Name("photo", key, camera), out)
-        return read_image(self.path(self._layout.photo(key, camera)), out)
+        return self._read(Name("photo", key, camera), self._layout.photo(key, camera), out, filters)
 
-    def texture(self, key: FrameKey, camera: str, out: np.ndarray | None) -> np.ndarray:
+    def texture(self, key: FrameKey, camera: str, out: np.ndarray | None, filters: np.ndarray | None = None) -> np.ndarray:
         """See :meth:`multiface.capture.Capture.texture`.
 
         Raises:
             FormatError: it is damaged, or not as large as its folder says.
         """
-        if self._store is not None:
-            pixels = self._store.picture(Name("texture", key, camera), out)
-        else:
-            pixels = read_image(self.path(self._layout.texture(key, camera)), out)
+        pixels = self._read(Name("texture", key, camera), self._layout.texture(key, camera), out, filters)
         size = self._layout.texture_size
         if pixels.shape[:2] != (size, size):
             raise FormatError(
@@ -56,6 +51,13 @@ class Pictures:
                 remedy=f"Unwrap again with: multiface unwrap {self._layout.root}",
             )
         return pixels
+
+    def _read(self, name: Name, path: Path, out: np.ndarray | None, filters: np.ndarray | None) -> np.ndarray:
+        if self._store is None:
+            return read_image(self.path(path), out, filters)
+        if filters is not None:
+            filters[:] = 0
+        return self._store.picture(name, out)
 
     def path(self, path: Path) -> Path:
         """``path`` as the layout gives it, or the picture of the same name in another format when only that is there."""

@@ -7,6 +7,7 @@ import re
 import stat
 from pathlib import Path
 
+from multiface.capture.scratch import scratch
 from multiface.core.errors import CaptureError, FormatError
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
@@ -28,6 +29,26 @@ def read_bytes(path: str | Path, *, limit: int, kind: str) -> bytes:
     if len(data) > limit:  # it has grown since
         raise _too_large(path, kind, limit, max(size, len(data)))
     return data
+
+
+def read_scratch(path: str | Path, *, limit: int, kind: str) -> memoryview:
+    """As :func:`read_bytes`, in memory of this thread that its next call uses again.
+
+    Raises:
+        CaptureError, FormatError: as there.
+    """
+    size = file_size(path, limit=limit, kind=kind)
+    memory = scratch("file", size + 1).data  # one more byte shows whether it grows
+    filled = 0
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            while filled <= size and (count := file.readinto(memory[filled:])):
+                filled += count
+    except OSError as error:
+        raise _unreadable(path, kind, error) from error
+    if filled > size:
+        raise FormatError(f"{kind} grows while it is read", where=path, expected=f"{size:,} bytes", found="more")
+    return memory[:filled]
 
 
 def file_size(path: str | Path, *, limit: int, kind: str) -> int:

@@ -11,8 +11,12 @@ import torch
 
 from multiface.capture import FrameKey
 from multiface.data.batch import Batch
+from multiface.data.png_rows import undo_filters
 
 _ALIGNMENT = 256
+PICTURES = ("texture", "photo", "average")
+FILTERS = "_filters"
+"""What the name of an array of pictures has behind it for the array of their filters."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class BatchShape:
         n_vertices: V.
         photo_size: (H, W); None without photos.
         has_texture: Whether there are camera textures.
+        filtered: Whether pictures may be rows of PNG whose filters the device undoes. Then each array of pictures has
+            one beside it, of the same name and ``_filters``, with the filter of each row; 0 where there are pixels already.
     """
 
     views: int
@@ -33,6 +39,7 @@ class BatchShape:
     n_vertices: int
     photo_size: tuple[int, int] | None
     has_texture: bool
+    filtered: bool = False
 
     def arrays(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
         """Shape and type of each array of a :class:`Batch`, in the order in which they lie in the block.
@@ -53,6 +60,10 @@ class BatchShape:
         if self.photo_size is not None:
             arrays["photo"] = ((views, *self.photo_size, 3), torch.uint8)
         arrays["average"] = ((frames, size, size, 3), torch.uint8)
+        if self.filtered:
+            pictures = {name: shape for name, (shape, _) in arrays.items() if name in PICTURES}
+            filters = {name + FILTERS: (shape[:2], torch.uint8) for name, shape in pictures.items()}
+            arrays = {**filters, **arrays}
         return arrays
 
 
@@ -74,15 +85,24 @@ class BatchBuffers:
         self.arrays: dict[str, np.ndarray] = {name: x.numpy() for name, x in _carve(self._block, shape).items()}
 
     def batch(self, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
-        """What is in the arrays, as a batch that shares their memory."""
+        """What is in the arrays, as a batch that shares their memory; not for filtered pictures."""
         return _batch(self._block, self.shape, keys, cameras)
 
     def batch_on(self, device: torch.device, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
-        """The same on a device, by one copy that is not waited for."""
+        """The same on a device, by one copy that is not waited for; filters of pictures are undone there."""
         used = self._offsets["average"] + len(keys) * self.shape.texture_size**2 * 3
         block = torch.empty(used, dtype=torch.uint8, device=device)
         block.copy_(self._block[:used], non_blocking=True)
-        return _batch(block, self.shape, keys, cameras)
+        batch = _batch(block, self.shape, keys, cameras)
+        if self.shape.filtered:
+            self._undo_filters(batch, _carve(block, self.shape, len(keys)))
+        return batch
+
+    def _undo_filters(self, batch: Batch, on_device: dict[str, torch.Tensor]) -> None:
+        for name in PICTURES:
+            pictures: torch.Tensor | None = getattr(batch, name)
+            if pictures is not None and self.arrays[name + FILTERS][: len(pictures)].any():
+                undo_filters(pictures, on_device[name + FILTERS][: len(pictures)])
 
 
 class BufferRing:
@@ -112,6 +132,8 @@ class BufferRing:
 def _batch(block: torch.Tensor, shape: BatchShape, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
     tensors: dict[str, torch.Tensor | None] = {"texture": None, "photo": None}
     for name, tensor in _carve(block, shape, len(keys)).items():
+        if name.endswith(FILTERS):
+            continue
         tensors[name] = tensor[: len(keys) if name in ("average", "vertices", "head_pose") else len(cameras)]
     return Batch(keys=keys, cameras=cameras, **tensors)  # type: ignore[arg-type]
 

@@ -25,6 +25,10 @@ class ArrayCache:
         """Bytes kept now."""
         return self._bytes
 
+    def keeps(self, key: Hashable, n_bytes: int) -> bool:
+        """Whether an array of that size is kept under ``key``, or would be after the next :meth:`fill`."""
+        return key in self._arrays or self._bytes + n_bytes <= self._limit
+
     def fill(self, key: Hashable, out: np.ndarray, make: Callable[[np.ndarray], None]) -> None:
         """Fill ``out`` with the array kept under ``key``, else by ``make(out)``, and keep a copy if there is room."""
         array = self._arrays.get(key)

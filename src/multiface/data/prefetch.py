@@ -16,6 +16,7 @@ from multiface.core.errors import MultifaceError
 from multiface.data.batch import Batch
 from multiface.data.buffers import BufferRing
 from multiface.data.loader import BatchLoader, Share
+from multiface.data.png_rows import can_undo_filters
 
 _READY = 1
 """Batches that wait on the device beside the one that is being handed over; each is up to a quarter of a gigabyte."""
@@ -33,7 +34,8 @@ class DevicePrefetcher:
     """The batches of a loader, on a device: the next ones are read and copied while the current one is being used.
 
     On a CUDA device batches are decoded into a few page-locked buffers, a thread of its own copies each in one piece on a
-    stream of its own, and the buffer is used again. Elsewhere it is the loader itself.
+    stream of its own, and the buffer is used again; PNG is only decompressed before, the rest is done on the device after
+    the copy. Elsewhere it is the loader itself.
 
     Args:
         loader: The batches. Its epoch and start are chosen there.
@@ -81,7 +83,7 @@ class DevicePrefetcher:
         arrived: queue.Queue[_Arrived | BaseException | None] = queue.Queue(_READY)
         stop = threading.Event()
         if self._ring is None:
-            self._ring = self.loader.ring(pinned=self.device.type == "cuda")
+            self._ring = self.loader.ring(pinned=self.device.type == "cuda", filtered=can_undo_filters(self.device))
             self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         thread = threading.Thread(
             target=self._produce, args=(arrived, stop, self._ring), name="multiface-prefetch", daemon=True

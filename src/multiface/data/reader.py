@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 
 import numpy as np
 
 from multiface.capture import AVERAGE, Capture, FrameKey
 from multiface.capture.resize import resize_photo
 from multiface.core.errors import CaptureError, FormatError
-from multiface.data.buffers import BatchBuffers, BatchShape
+from multiface.data.buffers import FILTERS, BatchBuffers, BatchShape
 from multiface.data.cache import ArrayCache
 from multiface.data.index import Sample, Skipped
 from multiface.geometry import projection_matrix, view_direction
+
+Decode = Callable[[np.ndarray, "np.ndarray | None"], None]
+"""Decodes a picture into an array, whole or, when given an array of filters too, as far as its rows of PNG."""
 
 _SMALL = 256 << 20
 """Memory for meshes and poses, which are small and slow to read for their size."""
@@ -43,11 +47,11 @@ class SampleReader:
         self._frames = ArrayCache(min(cache_bytes, _SMALL))
         self._cameras = capture.cameras  # read once, here, since cached properties are not made for threads
 
-    def shape(self, views: int, frames: int) -> BatchShape:
-        """Sizes of the arrays of a batch."""
+    def shape(self, views: int, frames: int, filtered: bool = False) -> BatchShape:
+        """Sizes of the arrays of a batch; ``filtered``: PNG rows may be left to the device."""
         capture = self.capture
         size, vertices = capture.layout.texture_size, capture.n_vertices
-        return BatchShape(views, frames, size, vertices, self.photo_size, self.need_texture)
+        return BatchShape(views, frames, size, vertices, self.photo_size, self.need_texture, filtered)
 
     def read_frame(self, key: FrameKey, buffers: BatchBuffers, frame: int) -> Skipped | None:
         """Read what the views of a frame share to place ``frame``; the file that cannot be read, if there is one."""
@@ -55,7 +59,7 @@ class SampleReader:
         try:
             self._frames.fill(("vertices", key), arrays["vertices"][frame], lambda out: _set(out, capture.vertices(key)))
             self._frames.fill(("pose", key), arrays["head_pose"][frame], lambda out: _set(out, capture.head_pose(key)))
-            self._texture(key, AVERAGE, arrays["average"][frame])
+            self._texture(key, AVERAGE, buffers, "average", frame)
         except (CaptureError, FormatError) as error:
             return _skipped(error, str(key))
         return None
@@ -64,11 +68,9 @@ class SampleReader:
         """Read what one camera saw to place ``view``; the file that cannot be read, if there is one."""
         try:
             if self.need_texture:
-                self._texture(*sample, buffers.arrays["texture"][view])
+                self._texture(*sample, buffers, "texture", view)
             if self.photo_size is not None:
-                self._pictures.fill(
-                    ("photo", *sample), buffers.arrays["photo"][view], lambda out: self._decode_photo(sample, out)
-                )
+                self._picture(("photo", *sample), buffers, "photo", view, partial(self._decode_photo, sample))
         except (CaptureError, FormatError) as error:
             return _skipped(error, str(sample))
         return None
@@ -92,12 +94,29 @@ class SampleReader:
         self._frames.fill(("exact pose", key), pose, lambda out: _set(out, self.capture.head_pose(key)))
         return pose
 
-    def _texture(self, key: FrameKey, camera: str, out: np.ndarray) -> None:
-        self._pictures.fill(("texture", key, camera), out, lambda out: _set(out, self.capture.texture(key, camera, out)))
+    def _texture(self, key: FrameKey, camera: str, buffers: BatchBuffers, kind: str, place: int) -> None:
+        def decode(out: np.ndarray, filters: np.ndarray | None) -> None:
+            _set(out, self.capture.texture(key, camera, out, filters))
 
-    def _decode_photo(self, sample: Sample, out: np.ndarray) -> None:
+        self._picture(("texture", key, camera), buffers, kind, place, decode)
+
+    def _picture(self, key: Hashable, buffers: BatchBuffers, kind: str, place: int, decode: Decode) -> None:
+        """Pixels, from memory if they are kept there; rows of PNG where that is enough and nothing is to be kept."""
+        out, filters = buffers.arrays[kind][place], None
+        if buffers.shape.filtered:
+            filters = buffers.arrays[kind + FILTERS][place]
+            if not self._pictures.keeps(key, out.nbytes):
+                decode(out, filters)
+                return
+            filters[:] = 0
+        self._pictures.fill(key, out, lambda out: decode(out, None))
+
+    def _decode_photo(self, sample: Sample, out: np.ndarray, filters: np.ndarray | None) -> None:
         expected = tuple(self._cameras[sample.camera].size)
-        photo = self.capture.photo(*sample, out if out.shape[:2] == expected else None)
+        fits = out.shape[:2] == expected
+        if filters is not None and not fits:
+            filters[:] = 0
+        photo = self.capture.photo(*sample, out if fits else None, filters if fits else None)
         if photo.shape[:2] != expected:
             raise FormatError(
                 "photo has another size than the camera's other photos",

@@ -136,7 +136,7 @@ def _png_encode(array: np.ndarray, quality: int) -> bytes:
 
 def _png_decode(payload: Payload, out: np.ndarray) -> None:
     try:
-        png = parse_plain_png(bytes(payload))
+        png = parse_plain_png(payload)
         if png is None:
             _pillow_decode(payload, out, "PNG")
             return
