@@ -22,8 +22,9 @@ from pathlib import Path
 import torch
 
 from multiface.models import ARCHITECTURES, fast_decoder
+from render_on_gpu import copy_rate
 from render_workload import load_frame
-from step_workload import LATENT, StepOptions, bytes_per_s, decoder_floor, floor, make_model, make_update, prepare
+from step_workload import LATENT, StepOptions, decoder_floor, floor, make_model, make_update, prepare
 
 TARGETS = {
     ("base", False): 9.0, ("non", False): 9.0, ("res", False): 16.0, ("bilinear", False): 14.0, ("warp", False): 18.0,
@@ -49,7 +50,7 @@ def times_of(work, repeats: int) -> list[float]:
     return [begin.elapsed_time(end) for begin, end in marks]
 
 
-def measure_step(options: StepOptions, mode: str, repeats: int, pause, profile: Path | None) -> dict:
+def measure_step(options: StepOptions, mode: str, repeats: int, rate: float, pause, profile: Path | None) -> dict:
     """A row: median time of a step and peak memory, network, optimisers and batch counted."""
     frame, batch = prepare(options)
     torch.cuda.reset_peak_memory_stats()
@@ -68,24 +69,24 @@ def measure_step(options: StepOptions, mode: str, repeats: int, pause, profile: 
         raise SystemExit(f"{options.arch}: the steps that were measured did not learn")
     if profile is not None:
         write_profile(lambda: update(batch), profile)
-    least = floor(options, len(frame.vertices))
+    least = floor(options, len(frame.vertices), rate)
     key = (options.arch, options.screen)
     return {
         "what": "step", "arch": options.arch, "screen": options.screen, "mode": mode, "batch": options.batch,
         "views_per_frame": options.views_per_frame, "ms": statistics.median(times), "ms_min": min(times),
         "ms_p90": sorted(times)[int(0.9 * len(times))], "published_ms": PUBLISHED.get(key), "target_ms": TARGETS.get(key),
-        "floor_ms": least["ms"], "floor_bytes": least["bytes"], "bytes_per_s": bytes_per_s(), "floor_operations": least["operations"],
+        "floor_ms": least["ms"], "floor_bytes": least["bytes"], "floor_operations": least["operations"],
         "peak_gb": max(torch.cuda.max_memory_allocated(), warm_peak) / 1e9, "reserved_gb": torch.cuda.memory_reserved() / 1e9,
         "target_gb": MEMORY_TARGETS.get(key), "preparing_s": prepared, "losses": reading.outcomes[-1].values,
     }  # fmt: skip
 
 
-def measure_decoder(options: StepOptions, n_vertices: int, repeats: int) -> list[dict]:
+def measure_decoder(options: StepOptions, n_vertices: int, repeats: int, rate: float) -> list[dict]:
     """Rows: one code at a time, as the model does it and with the decoder for use."""
     model = make_model(options, n_vertices).eval()
     z, view = torch.randn(1, LATENT, device="cuda"), torch.randn(1, 3, device="cuda")
     cams = torch.ones(1, dtype=torch.int64, device="cuda")
-    least = decoder_floor(options, n_vertices)
+    least = decoder_floor(options, n_vertices, rate)
     with torch.no_grad():
         exact = model.decode(z, view, cams)
     rows = []
@@ -134,21 +135,30 @@ def child(options: argparse.Namespace) -> list[dict]:
     settings = StepOptions(
         arch, screen == "on", options.batch, options.views_per_frame, options.tex_size, "cuda", options.folder
     )
+    rate = options.bytes_per_s or measured_rate()
     rows, waited = [], False
     for mode in options.modes:
         profile = None if options.profiles is None else options.profiles / f"{arch}_{screen}_{mode}.txt"
-        rows.append(measure_step(settings, mode, options.repeats, (lambda: None) if waited else pause, profile))
+        rows.append(measure_step(settings, mode, options.repeats, rate, (lambda: None) if waited else pause, profile))
         waited = True
         torch.cuda.empty_cache()
     if options.decoder and screen == options.decoder_with:
-        rows += measure_decoder(settings, len(load_frame(options.folder).vertices), 4 * options.repeats)
+        rows += measure_decoder(settings, len(load_frame(options.folder).vertices), 4 * options.repeats, rate)
     return rows
+
+
+def measured_rate() -> float:
+    """Bytes per second of a copy on this device, leaving no memory behind."""
+    rate = copy_rate(20)
+    torch.cuda.empty_cache()
+    return rate
 
 
 def parent(options: argparse.Namespace) -> list[dict]:
     """One child for each combination: compiling together, measuring alone."""
     shared = ["--batch", options.batch, "--views_per_frame", options.views_per_frame, "--tex_size", options.tex_size]
     shared += ["--repeats", options.repeats, "--modes", *options.modes, "--json", "--child"]
+    shared += ["--bytes_per_s", measured_rate()]
     for name in ("folder", "profiles"):
         if getattr(options, name) is not None:
             shared += [f"--{name}", getattr(options, name)]
@@ -227,6 +237,7 @@ def main() -> None:
     parser.add_argument("--decoder", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--decoder_with", default=None, help=argparse.SUPPRESS)
     parser.add_argument("--layers", nargs="*", choices=["up", "down", "same"], help="measure convolutions one by one as well")
+    parser.add_argument("--bytes_per_s", type=float, default=None, help="of a copy on the device; measured when absent")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from multiface.train.guard import BatchGuard
 from multiface.train.optimisation import Optimisation
 from multiface.train.step import ScreenSettings, Step
 from multiface.train.update import Update
-from render_on_gpu import copy_rate
 from render_workload import FULL_SIZE, Frame, load_frame
 
 CAMERAS = 38
@@ -53,12 +51,6 @@ class StepOptions:
     tex_size: int = 1024
     device: str = "cuda"
     folder: Path | None = None
-
-
-@functools.cache
-def bytes_per_s() -> float:
-    """Of a copy on this device, reading and writing counted."""
-    return copy_rate(20)
 
 
 def make_batch(options: StepOptions, frame: Frame) -> Batch:
@@ -123,8 +115,9 @@ def prepare(options: StepOptions) -> tuple[Frame, Batch]:
     return frame, make_batch(options, frame)
 
 
-def floor(options: StepOptions, n_vertices: int) -> dict[str, float]:
-    """The least a step can cost: bytes to and from memory, operations, and milliseconds at the rates above.
+def floor(options: StepOptions, n_vertices: int, bytes_per_s: float) -> dict[str, float]:
+    """The least a step can cost: bytes to and from memory, operations, and milliseconds at the rates
+    of this device (``bytes_per_s``: of a copy, reading and writing counted) and above.
 
     Every activation in bfloat16 is written and read once on the way forward; on the way back it is read once, its gradient
     written and read once. Of each parameter: read twice, gradient written, and 28 bytes for Adam. The batch is read as bytes,
@@ -150,11 +143,11 @@ def floor(options: StepOptions, n_vertices: int) -> dict[str, float]:
         moved += views * (texels * 4 * 3 + 2 * options.tex_size**2 * 4 * 4)
     if options.screen:
         moved += views * (3 * FULL_SIZE[0] * FULL_SIZE[1] + 12 * texels)
-    times = moved / bytes_per_s(), 3 * counted["operations"] / OPERATIONS_PER_S
+    times = moved / bytes_per_s, 3 * counted["operations"] / OPERATIONS_PER_S
     return {"bytes": moved, "operations": 3 * counted["operations"], "ms": 1e3 * max(times)}
 
 
-def decoder_floor(options: StepOptions, n_vertices: int) -> dict[str, float]:
+def decoder_floor(options: StepOptions, n_vertices: int, bytes_per_s: float) -> dict[str, float]:
     """The same for decoding one code: weights read once (kernels in bfloat16), activations written and read."""
     counted = {"activations": 0, "operations": 0}
     model = _meta_model(replace(options, batch=1), n_vertices)
@@ -165,7 +158,7 @@ def decoder_floor(options: StepOptions, n_vertices: int) -> dict[str, float]:
         model.decode(torch.empty(1, LATENT), torch.empty(1, 3))
     kernels = sum(p.numel() for p in [*model.dec.parameters(), *(model.warp.parameters() if model.warp else ())])
     moved = 4 * kernels + 4 * counted["activations"] + 12 * options.tex_size**2
-    return {"bytes": moved, "operations": counted["operations"], "ms": 1e3 * moved / bytes_per_s()}
+    return {"bytes": moved, "operations": counted["operations"], "ms": 1e3 * moved / bytes_per_s}
 
 
 def _meta_model(options: StepOptions, n_vertices: int) -> FaceModel:
