@@ -18,7 +18,7 @@ from multiface.train import precision, update
 from multiface.train.guard import BatchGuard
 from multiface.train.optimisation import Optimisation
 from multiface.train.recording import OFTEN, WARM_UP, RecordedWork, StaticBatch
-from multiface.train.step import Step
+from multiface.train.step import Network, Step
 from multiface.train.update import Update
 from small_step import small_normalisation, small_topology
 
@@ -168,6 +168,20 @@ def test_where_compiling_fails_training_goes_on_and_says_why(monkeypatch) -> Non
     assert each(large(make_batch()))["accepted"]
 
 
+def test_all_processes_compile_or_none(monkeypatch) -> None:
+    """Another one cannot: at the start, or in the first update."""
+    monkeypatch.setattr(update, "obstacle_to_compiling", lambda device: None)
+    monkeypatch.setattr(update, "compile_for_one_shape", lambda function: function)
+    monkeypatch.setattr(update, "RecordedWork", lambda work, plain: RecordedWork(work, plain, lambda work: work))
+    each = make_update(make_step(), compiled=True, anywhere=lambda flag: True)
+    assert each.notes == ["not compiled: another process of the job cannot; training is slower"]
+    answers = [False, True]
+    each = make_update(make_step(), compiled=True, anywhere=lambda flag: answers.pop(0))
+    with pytest.warns(RuntimeWarning, match="not compiled: another process of the job cannot$"):
+        assert each(large(make_batch()))["accepted"]
+    assert each(large(make_batch()))["accepted"] and not answers
+
+
 def test_what_stands_in_the_way_of_compiling_is_said_to_those_who_asked() -> None:
     assert make_update(make_step(), compiled=True).notes == [
         "not compiled: only networks on GPUs are compiled; training is slower"
@@ -176,13 +190,13 @@ def test_what_stands_in_the_way_of_compiling_is_said_to_those_who_asked() -> Non
 
 
 @pytest.mark.slow
-def test_networks_and_losses_are_one_graph_for_the_compiler(monkeypatch) -> None:
+def test_networks_and_losses_are_two_graphs_for_the_compiler(monkeypatch) -> None:
     monkeypatch.setattr(forms, "on_gpu", lambda x: True)
     step, batch, noise = make_step("warp"), large(make_batch(2, 1)), torch.randn(2, 3)
-    one_graph = torch.compile(step.network_terms, fullgraph=True, backend="eager")
+    graphs = Network(*(torch.compile(piece, fullgraph=True, backend="eager") for piece in step.network))
     with precision.mixed_precision(True, torch.device("cpu")):
         expected = step.training_terms(batch, screen=False, noise=noise)
-        found = step.training_terms(batch, screen=False, noise=noise, network=one_graph)
+        found = step.training_terms(batch, screen=False, noise=noise, network=graphs)
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value)
 

@@ -105,8 +105,9 @@ def test_a_discarded_batch_changes_nothing_at_all(data, batches) -> None:
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_what_is_not_finite_updates_nothing_from_then_on(data, batches, what: str) -> None:
-    def spoil(tensors) -> None:
-        next(iter(tensors)).fill_(float("nan"))
+    class Spoiled(Factor):
+        def finish(self) -> None:
+            self.update.optimisation.gradients()[0].fill_(float("nan"))
 
     update = make_update(make_step(data))
     update(batches[0])
@@ -114,9 +115,9 @@ def test_what_is_not_finite_updates_nothing_from_then_on(data, batches, what: st
     if what == "loss":
         out = update(replace(batches[1], vertices=batches[1].vertices * float("nan")))
     else:
-        update.average_gradients = spoil
+        update.averaging = Spoiled(update)
         out = update(batches[1])
-        update.average_gradients = None
+        update.averaging = None
     assert not out["finite"] and not out["accepted"]
     assert not update(batches[2])["accepted"]
     assert same(snapshot(update), before)
@@ -125,30 +126,39 @@ def test_what_is_not_finite_updates_nothing_from_then_on(data, batches, what: st
     assert what in reading.divergence.what
 
 
-def test_averaging_sees_all_gradients_and_the_losses_before_clipping(data, batches) -> None:
-    """Two processes with a batch each learn what one learns from the mean of their gradients, and judge alike."""
-    seen: list[list[torch.Tensor]] = []
+class Factor:
+    """An averaging that multiplies losses and gradients, and notes what it is given."""
 
-    def note(tensors) -> None:
-        seen.append([tensor.clone() for tensor in tensors])
+    def __init__(self, update: Update, factor: float = 1.0) -> None:
+        self.update, self.factor = update, factor
+        self.values, self.gradients = torch.empty(0), []
 
-    step = make_step(data)
-    update = make_update(copy.deepcopy(step), average_gradients=note)
-    torch.manual_seed(5)
-    update(batches[0])
-    gradients, values = seen[0][:-1], seen[0][-1]
-    assert len(gradients) == len(update.optimisation.parameters)
-    assert values.shape == (len(VALUES),) and not values.requires_grad
-    assert update.read().outcomes[0].values["total"] == float(values[-1])
+    def start(self) -> None: ...
 
-    def enlarge(tensors) -> None:
-        for tensor in tensors:
-            tensor.mul_(100)
+    def weight(self, values: torch.Tensor) -> torch.Tensor:
+        self.values = values
+        return torch.tensor(self.factor)
 
-    other = make_update(copy.deepcopy(step), average_gradients=enlarge)
-    torch.manual_seed(5)
-    other(batches[0])
-    assert other.read().outcomes[0].values["total"] == pytest.approx(100 * float(values[-1]))
+    def finish(self) -> None:
+        self.gradients = [gradient.clone() for gradient in self.update.optimisation.gradients()]
+        self.values.mul_(self.factor)
+
+
+def test_averaging_has_a_say_on_gradients_and_losses_before_clipping(data, batches) -> None:
+    """Processes with a batch each learn what one learns from the mean of their gradients, and judge alike."""
+    step, seen = make_step(data), []
+    for factor in (1.0, 100.0):
+        update = make_update(copy.deepcopy(step))
+        update.averaging = Factor(update, factor)
+        torch.manual_seed(5)
+        update(batches[0])
+        seen.append((update.averaging, update.read().outcomes[0].values["total"]))
+    (once, total), (enlarged, larger) = seen
+    assert len(once.gradients) == len(list(step.model.parameters())) - sum(not p.requires_grad for p in step.model.parameters())
+    assert once.values.shape == (len(VALUES),) and not once.values.requires_grad and total == float(once.values[-1])
+    assert larger == pytest.approx(100 * total)
+    for one, other in zip(once.gradients, enlarged.gradients):
+        torch.testing.assert_close(100 * one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_values_are_read_when_wanted(data, batches) -> None:

@@ -49,7 +49,14 @@ class Encoder(nn.Module):
         Returns:
             mean (F, Z) and logstd (F, Z), at least float32 under autocast too.
         """
-        texture_code = F.leaky_relu(self.texture_fc(self.texture_encoder(avg_tex).flatten(1)), SLOPE)
+        return self.join(self.texture_code(avg_tex), verts)
+
+    def texture_code(self, avg_tex: Tensor) -> Tensor:
+        """(F, 256) what the textures say; the other half of the work is :meth:`join`."""
+        return F.leaky_relu(self.texture_fc(self.texture_encoder(avg_tex).flatten(1)), SLOPE)
+
+    def join(self, texture_code: Tensor, verts: Tensor) -> tuple[Tensor, Tensor]:
+        """As :meth:`forward`, from the :meth:`texture_code` of the textures."""
         mesh_code = F.leaky_relu(self.mesh_fc(verts.flatten(1)), SLOPE)
         code = self.fc(torch.cat((texture_code, mesh_code), dim=1))
         mean, logstd = code.to(torch.promote_types(code.dtype, torch.float32)).chunk(2, dim=1)

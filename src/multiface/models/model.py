@@ -135,6 +135,16 @@ class FaceModel(nn.Module):
         """Parameters of the encoder."""
         return list(self.enc.parameters())
 
+    def parameter_stages(self) -> list[list[nn.Parameter]]:
+        """Trainable parameters in two stages: those that a backward pass can finish first, and those of the texture encoder.
+
+        Its own pass is long and its parameters are few, a twentieth of all.
+        """
+        last = [*self.enc.texture_encoder.parameters(), *self.enc.texture_fc.parameters()]
+        known = {id(parameter) for parameter in last}
+        first = [parameter for parameter in self.parameters() if id(parameter) not in known]
+        return [[parameter for parameter in stage if parameter.requires_grad] for stage in (first, last)]
+
     def colour_parameters(self) -> list[nn.Parameter]:
         """Trainable parameters of the colour correction; the anchor's are fixed and not among them."""
         return [parameter for parameter in self.cc.parameters() if parameter.requires_grad]

@@ -175,6 +175,8 @@ def join(launch: Launch, device: torch.device, timeout: float = TIMEOUT) -> Proc
         torch.cuda.set_device(device)
         # Processes may record their graphs after different updates; registering buffers then would wait for the others.
         os.environ.setdefault("NCCL_GRAPH_REGISTER", "0")
+        # Sums are short and others wait for them: they begin as soon as there is room, beside what still computes.
+        os.environ.setdefault("TORCH_NCCL_HIGH_PRIORITY", "1")
     dist.init_process_group(
         backend,
         store=dist.PrefixStore("group", store),

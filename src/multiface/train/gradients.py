@@ -8,7 +8,7 @@ order of float32 additions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -30,91 +30,100 @@ class _Bucket:
 
 
 class GradientAverager:
-    """Averages gradients and loss values over processes; give it to :class:`multiface.train.update.Update`.
+    """Averages gradients and losses over processes: a :class:`multiface.train.update.Averaging`.
 
-    Call :meth:`begin` before each update and :meth:`end` after it. In between, every bucket of gradients that is complete
-    starts its sum over the processes while the backward pass goes on; calling the object waits for them. Buckets start in
-    one order everywhere, whatever the order in which gradients arrive. Nothing waits on the host when gradients are on a
-    GPU, and CUDA graphs can capture it.
+    :meth:`begin` comes before each update. In the update the views of all processes are counted while the forward pass
+    computes, so that the backward pass begins with what this process counts for and sums are all that is left to do. Losses,
+    and every bucket of gradients that is complete, are summed while the backward pass goes on; :meth:`finish` waits for them.
+    All sums start in one order everywhere, whatever the order in which gradients arrive. Nothing waits on the host when
+    gradients are on a GPU, and CUDA graphs can capture it.
 
     Args:
-        parameters: Those that get gradients, in the order of the model.
-        bucket_bytes: Size of the pieces.
+        stages: Parameters that get gradients, in the order of the model; those of a stage are there before those of the next.
+        bucket_bytes: Size of the pieces; none has parameters of two stages.
     """
 
-    def __init__(self, parameters: Sequence[torch.nn.Parameter], bucket_bytes: int = BUCKET_BYTES) -> None:
-        self._device = parameters[0].device
-        self._buckets = [_make_bucket(group) for group in _grouped(parameters, bucket_bytes)]
+    def __init__(self, stages: Sequence[Sequence[torch.nn.Parameter]], bucket_bytes: int = BUCKET_BYTES) -> None:
+        self._buckets = [_make_bucket(group) for stage in stages for group in _grouped(stage, bucket_bytes)]
         self._bucket_of = {id(p): bucket for bucket in self._buckets for p in bucket.parameters}
-        self._views = torch.zeros((), device=self._device)
+        device = self._buckets[0].flat.device
+        self._views = torch.zeros((), device=device)
+        self._total = torch.zeros((), device=device)
+        self._counting: dist.Work | None = None
+        self._values: tuple[torch.Tensor, torch.Tensor, dist.Work | None] | None = None
         self._active = False
         self._next = 0
-        self._hooks = [p.register_post_accumulate_grad_hook(self._arrived) for p in parameters]
+        self._hooks = [p.register_post_accumulate_grad_hook(self._arrived) for stage in stages for p in stage]
 
     def begin(self, views: int) -> None:
         """Get ready for an update with a batch of ``views`` views (0: its gradient does not count)."""
         self._views.fill_(float(views))
-        self._active = True
-        self._reset()
 
-    def _reset(self) -> None:
+    def start(self) -> None:
+        """The update begins: count the views of all processes. Also after a pass that broke off, as when recording failed."""
+        self._active = True
         self._next = 0
         for bucket in self._buckets:
             bucket.arrived.clear()
             bucket.work = None
+        self._total.copy_(self._views)
+        self._counting = dist.all_reduce(self._total, async_op=True)
+
+    def weight(self, values: torch.Tensor) -> torch.Tensor:
+        """This process's part of all views, with which its backward pass has to begin; ``values`` are averaged meanwhile.
+
+        The losses of a process without views do not count, whatever they are.
+        """
+        _wait(self._counting)
+        part = self._views / self._total.clamp(min=1.0)
+        sums = torch.where(self._views > 0, values * part, torch.zeros_like(values))
+        self._values = values, sums, dist.all_reduce(sums, async_op=True)
+        return part
 
     def _arrived(self, parameter: torch.nn.Parameter) -> None:
-        if not self._active:  # a backward pass that is no update: fitting in a validation
+        if not self._active:  # a backward pass that is no update: fitting in a validation, or compiling
             return
-        bucket = self._bucket_of[id(parameter)]
-        if id(parameter) in bucket.arrived:  # a pass before this one broke off, as when a graph could not be recorded
-            self._reset()
-        bucket.arrived.add(id(parameter))
+        self._bucket_of[id(parameter)].arrived.add(id(parameter))
         while self._next < len(self._buckets) and self._complete(self._buckets[self._next]):
-            self._start(self._buckets[self._next])
+            self._sum(self._buckets[self._next])
 
     def _complete(self, bucket: _Bucket) -> bool:
         return len(bucket.arrived) == len(bucket.parameters)
 
-    def _start(self, bucket: _Bucket) -> None:
-        for parameter, view in zip(bucket.parameters, bucket.views):
-            if parameter.grad is None:
-                view.zero_()
-            else:
-                torch.mul(parameter.grad, self._views, out=view)
+    def _sum(self, bucket: _Bucket) -> None:
+        there = [(view, p.grad) for p, view in zip(bucket.parameters, bucket.views) if p.grad is not None]
+        if len(there) < len(bucket.parameters):
+            bucket.flat.zero_()
+        if there:  # all at once: small kernels one by one would take longer than the sum
+            torch._foreach_copy_([view for view, _ in there], [gradient for _, gradient in there])
         bucket.work = dist.all_reduce(bucket.flat, async_op=True)
         self._next += 1
 
-    def __call__(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Finish the averaging of all gradients, and average the loss values, the last of ``tensors``, in place.
-
-        A process without views has no say, whatever its numbers are.
-        """
-        values = list(tensors)[-1]
-        counted = torch.where(self._views > 0, values * self._views, torch.zeros_like(values))
-        sums = torch.cat((counted, self._views[None]))
-        dist.all_reduce(sums)
-        total = sums[-1].clamp(min=1.0)
-        values.copy_(sums[:-1] / total)
+    def finish(self) -> None:
+        """Wait for all sums; gradients and losses are then those of the whole batch."""
         while self._next < len(self._buckets):
-            self._start(self._buckets[self._next])
+            self._sum(self._buckets[self._next])
+        self._active = False
         for bucket in self._buckets:
-            if bucket.work is not None:
-                bucket.work.wait()
-            bucket.flat.div_(total)
+            _wait(bucket.work)
             for parameter, view in zip(bucket.parameters, bucket.views):
                 if parameter.grad is not None:
                     parameter.grad = view
-        self._reset()  # one update may take several passes: those that warm up a graph before it is captured
-
-    def end(self) -> None:
-        """Gradients that come now belong to no update."""
-        self._active = False
+        if self._values is not None:
+            values, sums, work = self._values
+            _wait(work)
+            values.copy_(sums)
+            self._values = None
 
     def close(self) -> None:
         """Leave the parameters alone."""
         for hook in self._hooks:
             hook.remove()
+
+
+def _wait(work: dist.Work | None) -> None:
+    if work is not None:
+        work.wait()
 
 
 def _grouped(parameters: Sequence[torch.nn.Parameter], bucket_bytes: int) -> list[list[torch.nn.Parameter]]:

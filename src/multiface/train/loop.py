@@ -78,7 +78,7 @@ class Trainer:
         self.weights = losses.LossWeights(config.lambda_verts, config.lambda_tex, config.lambda_screen, config.lambda_kl)
         self.optimisation = Optimisation(self.step.model, config.lr, config.lr_decay)
         together = self.group.world_size > 1
-        self.averager = GradientAverager(self.optimisation.parameters) if together else None
+        self.averager = GradientAverager(self.step.model.parameter_stages()) if together else None
         guard = BatchGuard(config.pass_thres, self.device)
         self.update = Update(
             self.step,
@@ -87,7 +87,8 @@ class Trainer:
             guard,
             bf16=use_bf16(config.precision, self.device),
             compiled=config.compile and self.device.type == "cuda",
-            average_gradients=self.averager,
+            averaging=self.averager,
+            anywhere=self.group.any,
         )
         self.notes += self.update.notes
         self.batches = DevicePrefetcher(self.train_loader, self.device)

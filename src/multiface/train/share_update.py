@@ -74,8 +74,6 @@ class ShareUpdate:
             self._update(batch)
         finally:
             self._noise.end()
-            if self._averager is not None:
-                self._averager.end()
         images = len(batch) if self._averager is None else share.total
         # A copy: the original would keep the batch's whole block of memory.
         self._unread.append(UnreadBatch(batch.keys, batch.cameras, batch.frame_of_view.clone(), images))

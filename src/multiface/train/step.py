@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -17,8 +17,18 @@ from multiface.geometry import Topology
 from multiface.models import FaceModel, kl_divergence
 from multiface.render import render_mesh, screen_loss
 
-NetworkTerms = Callable[..., tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]]
-"""Signature of :meth:`Step.network_terms`."""
+NetworkTerms = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]
+
+
+class Network(NamedTuple):
+    """What can be compiled of a step: :meth:`Step.texture_code` and :meth:`Step.network_terms`, or other forms of them.
+
+    A compiled piece gives all gradients of its parameters at its end. Those of the second, nearly all bytes, are thus there
+    while the first still computes its own, and several processes can average them meanwhile.
+    """
+
+    texture_code: Callable[[torch.Tensor], torch.Tensor]
+    terms: Callable[..., NetworkTerms]
 
 
 @dataclass(frozen=True)
@@ -155,7 +165,7 @@ class Step:
         return torch.randn(views, self.model.nlatent, device=self.camera_table.device)
 
     def training_terms(
-        self, batch: Batch, *, screen: bool, noise: torch.Tensor | None = None, network: NetworkTerms | None = None
+        self, batch: Batch, *, screen: bool, noise: torch.Tensor | None = None, network: Network | None = None
     ) -> dict[str, torch.Tensor]:
         """The loss terms of ``batch`` with latent noise, as :meth:`predict` and :meth:`terms` give them; no picture is made.
 
@@ -163,21 +173,31 @@ class Step:
             batch: Views and their frames, on the model's device.
             screen: Whether pictures are compared; needs photos in the batch.
             noise: (B, Z); drawn when absent.
-            network: :meth:`network_terms`, or a compiled form of it.
+            network: Compiled forms of :attr:`network`.
         """
         screen = screen and batch.photo is not None
         noise = self.draw_noise(len(batch.view)) if noise is None else noise
         cams = self.camera_table[batch.camera_index]
-        of_frames = (batch.average, batch.vertices)
+        network = network or self.network
+        code = network.texture_code(batch.average)
         of_views = (batch.view, cams, batch.frame_of_view, batch.texture, noise)
-        terms, vertices, texture = (network or self.network_terms)(*of_frames, *of_views, screen)
+        terms, vertices, texture = network.terms(code, batch.vertices, *of_views, screen)
         if screen and batch.photo is not None:
             terms = {**terms, "screen": self.screen_term(vertices, texture, batch.photo, batch.projection)}
         return terms
 
+    @property
+    def network(self) -> Network:
+        """The two pieces as they are."""
+        return Network(self.texture_code, self.network_terms)
+
+    def texture_code(self, average: torch.Tensor) -> torch.Tensor:
+        """(F, 256) code of the average textures of a batch, bytes in."""
+        return self.model.enc.texture_code(self.normalisation.normalise_texture(average)[0])
+
     def network_terms(
         self,
-        average: torch.Tensor,
+        texture_code: torch.Tensor,
         vertices: torch.Tensor,
         view: torch.Tensor,
         cams: torch.Tensor,
@@ -185,11 +205,12 @@ class Step:
         target: torch.Tensor | None,
         noise: torch.Tensor,
         shown: bool,
-    ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
-        """Everything between the bytes of a batch and its losses, except pictures: tensors in, tensors out.
+    ) -> NetworkTerms:
+        """All else between the bytes of a batch and its losses, except pictures: tensors in, tensors out.
 
         Args:
-            average, vertices, view, frame_of_view, target: Fields of the batch, ``target`` its textures.
+            texture_code: Of the batch's average textures.
+            vertices, view, frame_of_view, target: Fields of the batch, ``target`` its textures.
             cams: (B,) rows of the colour correction.
             noise: (B, Z).
             shown: Whether pictures will be made.
@@ -199,7 +220,7 @@ class Step:
         """
         model, normalisation = self.model, self.normalisation
         normal = normalisation.normalise_vertices(vertices)
-        mean, logstd = (x[frame_of_view] for x in model.encode(normalisation.normalise_texture(average)[0], normal))
+        mean, logstd = (x[frame_of_view] for x in model.enc.join(texture_code, normal))
         layout = torch.preserve_format if view.is_cuda else torch.contiguous_format
         decoded = model.decode(mean + logstd.exp() * noise, view, cams, layout)
         nothing = view.new_zeros(())

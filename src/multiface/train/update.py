@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -16,10 +17,11 @@ from multiface.train.guard import VALUES, WATCHED, BatchGuard
 from multiface.train.optimisation import Optimisation
 from multiface.train.precision import compile_for_one_shape, mixed_precision, obstacle_to_compiling
 from multiface.train.recording import RecordedWork, first_line
-from multiface.train.step import NetworkTerms, Step
+from multiface.train.step import Network, Step
 
 Result = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
+_ANOTHER = "another process of the job cannot"
 READ_EVERY = 20
 """Updates after which the values should be read on a device that is not the CPU."""
 
@@ -51,6 +53,24 @@ class Reading:
     divergence: DivergenceError | None
 
 
+class Averaging(Protocol):
+    """What makes the gradients of several processes those of the whole batch: see :class:`multiface.train.gradients`."""
+
+    def start(self) -> None:
+        """An update begins."""
+
+    def weight(self, values: torch.Tensor) -> torch.Tensor:
+        """What this process's losses ``values`` count for, a scalar that the backward pass begins with."""
+        ...
+
+    def finish(self) -> None:
+        """After the backward pass: make gradients, and ``values`` in place, those of the whole batch."""
+
+
+def _own_decision(flag: bool) -> bool:
+    return flag
+
+
 class Update:
     """Predict, losses, backward, average, clip, judge, both optimisers: call it with a batch on the device.
 
@@ -65,8 +85,9 @@ class Update:
         bf16: Convolutions run in bfloat16.
         compiled: Networks and losses are compiled and the whole step is recorded as a CUDA graph, where that is possible.
             Where not, each operation is launched by itself; ``notes`` says why, or a warning if it shows later.
-        average_gradients: With several processes: averages the tensors it is given in place over all of them. Called between
-            backward and clipping, with all gradients and the (5,) float32 loss values, so that all processes judge alike.
+        averaging: With several processes: averages gradients and losses over all of them, before clipping, so that all
+            processes judge alike.
+        anywhere: With several processes: whether a flag is set on some process. All compile, or none.
 
     Attributes:
         notes: What to tell the user about compiling.
@@ -82,20 +103,22 @@ class Update:
         *,
         bf16: bool = False,
         compiled: bool = False,
-        average_gradients: Callable[[Iterable[torch.Tensor]], None] | None = None,
+        averaging: Averaging | None = None,
+        anywhere: Callable[[bool], bool] = _own_decision,
     ) -> None:
         self.step = step
         self.optimisation = optimisation
         self.weights = weights
         self.guard = guard
-        self.average_gradients = average_gradients
+        self.averaging = averaging
+        self._anywhere = anywhere
         self.bf16 = bf16
         self.notes: list[str] = []
         self.discarded = 0
         self._calls = 0
         self._calls_read = 0
-        self._network: NetworkTerms | None = None
-        self._has_compiled = False
+        self._network: Network | None = None
+        self._has_tried = False
         self._recorded: RecordedWork[Result] | None = None
         if compiled:
             self._compile()
@@ -115,49 +138,62 @@ class Update:
     def _plain(self, batch: Batch, noise: torch.Tensor) -> Result:
         return self._compute(batch, noise, None)
 
-    def _compute(self, batch: Batch, noise: torch.Tensor, network: NetworkTerms | None) -> Result:
+    def _compute(self, batch: Batch, noise: torch.Tensor, network: Network | None) -> Result:
         """The step itself; everything in it can be recorded."""
-        with mixed_precision(self.bf16, batch.view.device):
-            terms = self.step.training_terms(batch, screen=self.weights.screen > 0, noise=noise, network=network)
-        total = losses.total_loss(terms, self.weights)
-        self.optimisation.clear_gradients()
-        total.backward()
+        if self.averaging is not None:
+            self.averaging.start()
+        terms, total = self._losses(batch, noise, network)
         values = torch.stack([term.detach() for term in (*(terms[name] for name in losses.TERMS), total)])
-        if self.average_gradients is not None:
-            self.average_gradients([*self.optimisation.gradients(), values])
+        self.optimisation.clear_gradients()
+        if self.averaging is None:
+            total.backward()
+        else:
+            total.backward(self.averaging.weight(values))
+            self.averaging.finish()
         accepted, finite = self.guard.judge(values, self.optimisation.clip())
         self.optimisation.step(accepted)
         return values, accepted, finite
 
+    def _losses(
+        self, batch: Batch, noise: torch.Tensor, network: Network | None
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        with mixed_precision(self.bf16, batch.view.device):
+            terms = self.step.training_terms(batch, screen=self.weights.screen > 0, noise=noise, network=network)
+        return terms, losses.total_loss(terms, self.weights)
+
     def _compile(self) -> None:
-        device = self.step.camera_table.device
-        obstacle = obstacle_to_compiling(device)
-        if obstacle is not None:
-            self.notes.append(f"not compiled: {obstacle}; training is slower")
+        obstacle = obstacle_to_compiling(self.step.camera_table.device)
+        if self._anywhere(obstacle is not None):
+            self.notes.append(f"not compiled: {obstacle or _ANOTHER}; training is slower")
             return
         self.notes.append("networks are compiled during the first update, for a minute or two; --no-compile starts at once")
         # Among the many ways to do a convolution the fastest is found by trying; shapes do not change.
         torch.backends.cudnn.benchmark = True
-        self._network = compile_for_one_shape(self.step.network_terms)
+        self._network = Network(*map(compile_for_one_shape, self.step.network))
         self._recorded = RecordedWork(self._first_compiled, self._plain)
 
     def _first_compiled(self, batch: Batch, noise: torch.Tensor) -> Result:
-        """As :meth:`_compute` with the compiled network; where compiling fails, without it from now on."""
-        if self._network is None or self._has_compiled:
-            return self._compute(batch, noise, self._network)
+        """As :meth:`_compute` with the compiled network; where compiling fails, without it from now on, on all processes."""
+        if not self._has_tried:
+            self._has_tried = True
+            failure = self._failure_to_compile(batch, noise)
+            if self._anywhere(failure is not None):
+                warnings.warn(f"training is not compiled: {failure or _ANOTHER}", RuntimeWarning, stacklevel=2)
+                self._network = None
+        return self._compute(batch, noise, self._network)
+
+    def _failure_to_compile(self, batch: Batch, noise: torch.Tensor) -> str | None:
+        """Compile, by a pass whose gradients nobody uses: the other processes must not wait in the middle of a sum."""
         try:
             with warnings.catch_warnings():
                 # Single precision is meant where it is used.
                 warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
-                result = self._compute(batch, noise, self._network)
-            self._has_compiled = True
-            return result
+                self._losses(batch, noise, self._network)[1].backward()
         except (MultifaceError, torch.cuda.OutOfMemoryError):
             raise
         except Exception as error:  # noqa: BLE001 -- compilers fail in many ways, and training runs without them
-            warnings.warn(f"training is not compiled: {first_line(error)}", RuntimeWarning, stacklevel=2)
-            self._network = None
-            return self._plain(batch, noise)
+            return first_line(error)
+        return None
 
     @property
     def pending(self) -> int:
