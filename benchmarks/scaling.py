@@ -1,19 +1,22 @@
 """Training on 1, 2, 4... GPUs of one machine: images per second, the same losses, and what checkpoints and the loop cost.
 
-    python benchmarks/scaling.py [--processes 1 2 4] [--arch base] [--tex_size 1024] [--batch 16] [--updates 200]
-                                 [--data CAPTURE] [--device cuda] [--json]
+    python benchmarks/scaling.py [--processes 1 2] [--sections ...] [--minutes 6] [--out scaling.json] [--arch base]
+                                 [--tex_size 1024] [--batch 16] [--updates 400] [--data CAPTURE] [--device cuda]
 
-Data are a generated capture whose decoded pictures stay in memory, or CAPTURE (packed, or small enough for memory). For every
-number of processes, in one launch:
+Data are a generated store, or CAPTURE. For every number of processes, in one launch:
 
-* ``throughput``: the trainer with ``--batch`` images for each process; scaling is against one process.
 * ``losses``: as many images for an update as the largest number of processes takes, on every number of processes, so that
-  all do the same updates; the largest relative difference to one process is given.
+  all do the same updates; not compiled. The largest relative difference to one process is given, also that of the compiled
+  training of the largest number.
+* ``training``: the trainer with ``--batch`` images for each process; scaling is against one process.
+* ``checkpoint`` (one process): the training goes on after a checkpoint; what it then lost.
+* ``step``: one batch again and again, nothing read: what the GPUs need.
+* ``loop`` (one process): the same updates without the trainer around them (no log, guard of signals, positions), so what the
+  trainer adds.
+* ``sum`` (several): 101 MB summed over the GPUs with nothing beside it.
 
-With one process also:
-
-* ``loop``: the same updates without the trainer around them (no log, guard of signals, positions), so what the trainer adds.
-* ``checkpoint``: a checkpoint every ``--save_every`` updates; what that costs of 1,000 updates.
+Every result is printed and written to ``--out`` at once. A section that fails is named and the others go on; what ``--minutes``
+leaves no time for is left out. The compiler's cache is shared: the first launch pays for most.
 """
 
 from __future__ import annotations
@@ -21,263 +24,180 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
+from scaling_capture import write_store
 
 TARGETS = {2: 1.9, 4: 3.6}
-FRAMES, CAMERAS = 64, 16
-"""Of the generated capture: long epochs, whose batches are whole for 1 to 16 processes of 16 to 64 images."""
-PICTURES = 8
-"""Different ones; files of the same picture are links to one, and are decoded and kept in memory each by itself."""
-GRID = 84
-"""Cells along a side of the mesh: 7,225 vertices, about as many as published."""
+SECTIONS = ("losses", "sum", "training", "checkpoint", "step", "loop")
+LAST_WORDS = 15.0
+"""Seconds beyond ``--minutes`` before processes are ended."""
 
 
-def write_capture(root: Path, tex_size: int, cameras: int = CAMERAS, grid: int = GRID) -> None:
-    """A capture whose pictures compress as faces do; no photos."""
-    import cv2
-
-    from multiface.capture import (
-        Camera,
-        CaptureLayout,
-        FrameKey,
-        Statistics,
-        Topology,
-        write_frame_list,
-        write_head_pose,
-        write_image,
-        write_krt,
-        write_obj,
-        write_statistics,
-        write_vertices,
-    )  # fmt: skip
-
-    random = np.random.default_rng(0)
-    side = np.arange((grid + 1) ** 2).reshape(grid + 1, grid + 1)
-    a, b, c, d = side[:-1, :-1], side[:-1, 1:], side[1:, 1:], side[1:, :-1]
-    faces = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
-    v, u = np.meshgrid(np.linspace(0, 1, grid + 1), np.linspace(0, 1, grid + 1), indexing="ij")
-    topology = Topology(faces=faces, uvs=np.stack([u, v], -1).reshape(-1, 2), uv_faces=faces)
-    x, y = 2 * topology.uvs.T - 1
-    dome = np.stack([80 * x, 100 * y, 60 * (1 - 0.5 * (x * x + y * y))], -1).astype(np.float32)
-    layout = CaptureLayout(root, tex_size)
-    K = np.array([[6000.0, 0, 667], [0, 6000.0, 1024], [0, 0, 1]])
-    rig = []
-    for i, angle in enumerate(np.linspace(-0.7, 0.7, cameras)):
-        R = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
-        centre = np.array([0, 0, 1000.0]) - 1000.0 * R[2]
-        rig.append(Camera(f"4000{i:02d}", K, np.column_stack([R, -R @ centre]), (2048, 1334)))
-    keys = [FrameKey("E001_Neutral_Eyes_Open", f"{3 * i:06d}") for i in range(FRAMES)]
-    write_krt(layout.krt, rig)
-    write_frame_list(layout.frame_list, keys)
-
-    def picture() -> np.ndarray:
-        smooth = cv2.resize(random.uniform(40, 200, (16, 16, 3)).astype(np.float32), (tex_size, tex_size))
-        return np.clip(smooth + random.normal(0, 3, smooth.shape), 1, 255).astype(np.uint8)
-
-    originals = [root / f"original-{i}.png" for i in range(PICTURES)]
-    for path in originals:
-        write_image(path, picture())
-    write_obj(layout.mesh(keys[0]), dome, topology)
-    for number, key in enumerate(keys):
-        write_vertices(layout.vertices(key), dome + random.normal(0, 1, dome.shape).astype(np.float32))
-        write_head_pose(layout.head_pose(key), np.column_stack([np.diag([1.0, -1.0, -1.0]), [0, 0, 1000.0]]))
-        files = [layout.average(key), *(layout.texture(key, camera.name) for camera in rig)]
-        files += [layout.mesh(key)] if number else []
-        for i, file in enumerate(files):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            os.link(layout.mesh(keys[0]) if file.suffix == ".obj" else originals[(number + i) % PICTURES], file)
-    write_statistics(layout, Statistics(picture(), 400.0, dome, 9.0))
-
-
-class Clock:
-    """Observer that notes when updates were known to be done, and their losses."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-        self.totals: list[float] = []
-
-    def updated(self, position, values, images_per_second) -> None:
-        self.times.append(time.perf_counter())
-        self.totals.append(values["total"])
-
-    def logged(self, iteration, values) -> None: ...
-    def validated(self, iteration, values, best) -> None: ...
-    def pictures(self, tag, prediction, batch) -> None: ...
-
-    def seconds(self, warm_up: int) -> float:
-        """From update ``warm_up`` to the last; on a GPU updates are read in groups, of which these must be multiples."""
-        return self.times[-1] - self.times[warm_up - 1]
-
-
-def bare_seconds(trainer, updates: int, warm_up: int) -> float:
-    """The same updates with nothing around them but the reading of data and of losses."""
-    from multiface.train.update import READ_EVERY
-
-    done, began = 0, 0.0
-    while done < updates:
-        trainer.train_loader.set_epoch(done)
-        for share in trainer.batches.shares():
-            if done in (warm_up, updates):
-                trainer.update.read()
-                began = began if done == updates else time.perf_counter()
-            if done >= updates:
-                break
-            trainer.update(share.batch.to(trainer.device))
-            done += 1
-            if done % READ_EVERY == 0 or trainer.device.type == "cpu":
-                trainer.update.read()
-    trainer.update.read()
-    return time.perf_counter() - began
-
-
-def work(plan: dict, rank: int) -> list[dict]:
-    """What one process does: every task of the plan, one after another."""
-    from dataclasses import replace
-
-    from multiface.train.build import build_trainer
-    from multiface.train.config import TrainConfig
-    from multiface.train.devices import choose_device
-    from multiface.train.distributed import job
-    from multiface.train.launch import Launch
-
-    n = plan["processes"]
-    results = []
-    for attempt, task in enumerate(plan["tasks"]):
-        launch = Launch(rank, n, rank, n, "127.0.0.1", plan["port"], True, attempt)
-        config = replace(TrainConfig.from_json(plan["options"]), **task["options"])
-        config = replace(config, result_path=Path(plan["folder"]) / f"{n}-{attempt}")
-        device = choose_device(plan["device"], launch)
-        with job(launch, device) as group:
-            clock = Clock()
-            trainer = build_trainer(replace(config, device=None if device.type == "cuda" else "cpu"), clock, group)
-            if task["what"] == "loop":
-                seconds = bare_seconds(trainer, config.max_iter, plan["warm_up"])
-                trainer.close()
-            else:
-                trainer.run()
-                seconds = clock.seconds(plan["warm_up"])
-        images = (config.total_batch_size or config.train_batch_size * n) * (config.max_iter - plan["warm_up"])
-        results.append({"what": task["what"], "processes": n, "seconds": seconds, "images_per_second": images / seconds}
-                       | {"ms": 1e3 * seconds / (config.max_iter - plan["warm_up"]), "losses": clock.totals})  # fmt: skip
-    return results
-
-
-def launch(arguments: argparse.Namespace, processes: int, folder: Path, capture: Path) -> list[dict]:
-    """Run all tasks for one number of processes; results of the first process."""
+def launch(arguments: argparse.Namespace, processes: int, folder: Path, capture: Path, deadline: float) -> list[dict]:
+    """Run the sections on so many processes; what the first process had to say until it ended, however it ended."""
     import torch.distributed as dist
 
-    updates, warm_up = arguments.updates + arguments.warm_up, arguments.warm_up
-    total = arguments.batch * max(arguments.processes)
-    tasks = [{"what": "throughput", "options": {"max_iter": updates}}]
-    tasks.append({"what": "losses", "options": {"max_iter": arguments.loss_updates + warm_up, "total_batch_size": total}})
-    if processes == 1:
-        every = {"max_iter": updates, "save_every": arguments.save_every}
-        tasks += [{"what": "loop", "options": {"max_iter": updates}}, {"what": "checkpoint", "options": every}]
-        tasks += [{"what": "throughput", "options": {"max_iter": updates}}]  # again: what two equal runs differ by
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    results = folder / f"results-{processes}.jsonl"
+    results.touch()
     options = {
         "data_dir": str(capture), "arch": arguments.arch, "tex_size": arguments.tex_size, "nlatent": arguments.nlatent,
         "train_batch_size": arguments.batch, "validation": "none", "log_every": 1_000_000, "val_every": 1_000_000,
-        "epochs": 1_000_000, "cache_gb": arguments.cache_gb, "n_worker": arguments.n_worker,
+        "epochs": 1_000_000, "cache_gb": arguments.cache_gb, "n_worker": arguments.n_worker, "compile": arguments.compile,
     }  # fmt: skip
     plan = {
-        "processes": processes, "port": store.port, "device": arguments.device, "folder": str(folder), "warm_up": warm_up,
-        "options": options, "tasks": tasks,
+        "processes": processes, "port": store.port, "device": arguments.device, "folder": str(folder), "options": options,
+        "sections": arguments.sections, "results": str(results), "deadline": deadline,
+        "warm_up": arguments.warm_up, "updates": arguments.updates, "checkpoint_updates": arguments.checkpoint_updates,
+        "loss_updates": arguments.loss_updates, "total": arguments.batch * max(arguments.processes),
     }  # fmt: skip
     file = folder / f"plan-{processes}.json"
     file.write_text(json.dumps(plan))
-    environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if processes > 1 else {})}
     command = [sys.executable, __file__, "--worker", str(file)]
-    running = [subprocess.Popen([*command, str(rank)], env=environment) for rank in range(processes)]
-    statuses = [process.wait() for process in running]
+    running = [subprocess.Popen([*command, str(rank)], env=_environment(arguments)) for rank in range(processes)]
+    statuses = _wait(running, deadline + LAST_WORDS)
+    found = [json.loads(line) for line in results.read_text().splitlines()]
     if any(statuses):
-        raise SystemExit(f"{processes} processes ended with {statuses}")
-    return json.loads(file.with_suffix(".results").read_text())
+        found.append({"processes": processes, "section": "launch", "error": f"the processes ended with {statuses}"})
+        print(f"  {found[-1]}", flush=True)
+    return found
 
 
-def summarise(results: list[dict], arguments: argparse.Namespace) -> dict:
-    """The figures that are asked for."""
-    found = {n: [r for r in results if r["processes"] == n] for n in arguments.processes}
+def _environment(arguments: argparse.Namespace) -> dict[str, str]:
+    """One cache for the compiler, whichever GPU a process has; threads as torchrun has them for several processes."""
+    cache = {"TORCHINDUCTOR_CACHE_DIR": str(arguments.cache), "TRITON_CACHE_DIR": str(arguments.cache / "triton")}
+    return {**cache, "TORCHINDUCTOR_FX_GRAPH_CACHE": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **os.environ}
 
-    def rate(n: int, what: str) -> float:
-        return statistics.median(r["images_per_second"] for r in found[n] if r["what"] == what)
 
-    figures: dict = {"images_per_second": {n: rate(n, "throughput") for n in found}, "scaling": {}, "losses_differ": {}}
-    if 1 not in found:
-        return figures
-    one = next(r for r in found[1] if r["what"] == "losses")["losses"]
-    for n in found:
-        figures["scaling"][n] = rate(n, "throughput") / rate(1, "throughput")
-        same = next(r for r in found[n] if r["what"] == "losses")["losses"]
-        figures["losses_differ"][n] = max(abs(x - y) / abs(y) for x, y in zip(same, one))
-    ms = {
-        what: statistics.median(r["ms"] for r in found[1] if r["what"] == what) for what in ("throughput", "loop", "checkpoint")
-    }
-    per_checkpoint = (ms["checkpoint"] - ms["throughput"]) * arguments.save_every
-    figures |= {
-        "ms": ms, "trainer_adds": ms["throughput"] / ms["loop"] - 1, "seconds_per_checkpoint": per_checkpoint / 1e3,
-        "lost_per_1000_updates": per_checkpoint / (1000 * ms["throughput"]),
-    }  # fmt: skip
+def _wait(running: list[subprocess.Popen], deadline: float) -> list[int]:
+    """Exit statuses; when one fails or time is over the others get a little time, and are then ended."""
+    while any(process.poll() is None for process in running):
+        time.sleep(0.2)
+        if any(process.poll() for process in running):
+            deadline = min(deadline, time.time() + 2 * LAST_WORDS)
+        if time.time() > deadline:
+            for process in running:
+                process.kill()
+    return [process.wait() for process in running]
+
+
+def summarise(results: list[dict]) -> dict:
+    """The figures that are asked for, as far as they are there."""
+    found = {(result["processes"], result["section"]): result for result in results if "error" not in result}
+    numbers = sorted({n for n, _ in found})
+    one, reference = found.get((1, "training")), found.get((1, "losses"), {}).get("totals")
+    figures: dict = {"images_per_second": {}, "scaling": {}, "step_scaling": {}, "losses_differ": {}}
+    for n in numbers:
+        training, losses = found.get((n, "training")), found.get((n, "losses"))
+        if training:
+            figures["images_per_second"][n] = training["images_per_second"]
+        if training and one:
+            figures["scaling"][n] = training["images_per_second"] / one["images_per_second"]
+        if "ms" in found.get((n, "step"), {}) and "ms" in found.get((1, "step"), {}):
+            figures["step_scaling"][n] = n * found[1, "step"]["ms"] / found[n, "step"]["ms"]
+        if losses and reference and "totals" in losses:
+            figures["losses_differ"][n] = _difference(losses["totals"], reference)
+        if training and reference and n == max(numbers) > 1:
+            figures["compiled_losses_differ"] = _difference(training["totals"], reference)
+    loop, checkpoint = found.get((1, "loop"), {}), found.get((1, "checkpoint"), {})
+    if one and "ms" in loop:
+        figures["trainer_adds"] = one["ms"] / loop["ms"] - 1
+    if "lost_s" in checkpoint:
+        figures |= {name: checkpoint[name] for name in ("lost_s", "lost_per_1000_updates")}
+    figures["failed"] = [result for result in results if "error" in result or "left_out" in result]
     return figures
 
 
-def report(figures: dict, arguments: argparse.Namespace) -> None:
+def _difference(losses: list[float], reference: list[float]) -> float:
+    """The largest relative one."""
+    return max(abs(x - y) / abs(y) for x, y in zip(losses, reference))
+
+
+def report(figures: dict, batch: int) -> None:
     """Say it to people."""
     for n, value in figures["images_per_second"].items():
         scaling = figures["scaling"].get(n)
         target = f" (asked: {TARGETS[n]})" if n in TARGETS else ""
-        more = "" if scaling is None else f", {scaling:.2f} times one{target}, losses within {figures['losses_differ'][n]:.1e}"
-        print(f"{n} processes, {arguments.batch} images each: {value:.1f} images/s{more}")
-    if "ms" in figures:
-        print(f"one process: {figures['ms']['throughput']:.2f} ms per update; the trainer adds {figures['trainer_adds']:.1%}")
-        print(
-            f"a checkpoint costs {figures['seconds_per_checkpoint'] * 1e3:.0f} ms: "
-            f"{figures['lost_per_1000_updates']:.2%} of 1,000 updates with one checkpoint (asked: below 1 %)"
-        )
+        compared = f", {scaling:.3f} times one{target}" if scaling else ""
+        print(f"{n} processes, {batch} images each: {value:.1f} images/s{compared}")
+    for n, value in figures["step_scaling"].items():
+        print(f"{n} processes, nothing read: {value:.3f} times one")
+    for n, value in figures["losses_differ"].items():
+        print(f"{n} processes, losses within {value:.1e} of those of one process")
+    if "compiled_losses_differ" in figures:
+        print(f"the compiled training of the most processes: losses within {figures['compiled_losses_differ']:.1e} of those")
+    if "trainer_adds" in figures:
+        print(f"the trainer adds {figures['trainer_adds']:.1%} to bare updates")
+    if "lost_s" in figures:
+        lost = figures["lost_per_1000_updates"]
+        print(f"a checkpoint costs {figures['lost_s'] * 1e3:.0f} ms, {lost:.2%} of 1,000 updates with one (asked: below 1 %)")
+    for failure in figures["failed"]:
+        print(f"not measured: {failure}")
+    sys.stdout.flush()
 
 
-def main() -> None:
-    if sys.argv[1:2] == ["--worker"]:
-        file, rank = Path(sys.argv[2]), int(sys.argv[3])
-        results = work(json.loads(file.read_text()), rank)
-        if rank == 0:
-            file.with_suffix(".results").write_text(json.dumps(results))
-        return
+def arguments_of(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, nargs="+", help="numbers of processes; 1 to all GPUs in doublings by default")
+    parser.add_argument(
+        "--sections", nargs="+", choices=SECTIONS, default=SECTIONS, help="checkpoint, step and loop need training"
+    )
+    parser.add_argument("--minutes", type=float, default=30.0, help="of all together; what has no time is left out")
+    parser.add_argument("--out", type=Path, help="file for all results, JSON, written after every launch")
     parser.add_argument("--arch", default="base")
     parser.add_argument("--tex_size", type=int, default=1024)
     parser.add_argument("--nlatent", type=int, default=256)
     parser.add_argument("--batch", type=int, default=16, help="images for each process")
-    parser.add_argument("--updates", type=int, default=400, help="measured updates")
+    parser.add_argument("--updates", type=int, default=400, help="measured updates; a multiple of 20")
     parser.add_argument("--warm_up", type=int, default=80, help="updates before measuring; a multiple of 20")
     parser.add_argument("--loss_updates", type=int, default=40)
-    parser.add_argument("--save_every", type=int, default=100)
-    parser.add_argument("--cache_gb", type=float, default=6.0)
-    parser.add_argument("--n_worker", type=int, default=8)
+    parser.add_argument("--checkpoint_updates", type=int, default=800, help="updates after a checkpoint")
+    parser.add_argument("--grid", type=int, default=84, help="cells along a side of the generated mesh")
+    parser.add_argument("--cache_gb", type=float, default=0.3)
+    parser.add_argument("--n_worker", type=int, help="reading threads of each process; as many as there are cores for")
     parser.add_argument("--data", type=Path, help="capture or packed store to train on")
     parser.add_argument("--device", default=None, help="cpu, or the GPUs")
+    parser.add_argument("--no-compile", dest="compile", action="store_false")
+    parser.add_argument("--cache", type=Path, help="folder of the compiler's cache; a temporary one when absent")
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    return parser.parse_args(words)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--worker"]:
+        from scaling_work import main as work
+
+        work(*sys.argv[2:4])
+        return
+    arguments = arguments_of(sys.argv[1:])
+    deadline = time.time() + 60 * arguments.minutes
     import torch
 
     most = 1 if arguments.device == "cpu" else max(torch.cuda.device_count(), 1)
     arguments.processes = arguments.processes or [n for n in (1, 2, 4, 8) if n <= most]
-    with tempfile.TemporaryDirectory() as name:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    arguments.n_worker = arguments.n_worker or max(1, min(16, cores // max(arguments.processes) - 1))
+    results: list[dict] = []
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        capture = arguments.data or folder / "capture"
-        if arguments.data is None:
-            write_capture(capture, arguments.tex_size)
-        results = [result for n in arguments.processes for result in launch(arguments, n, folder, capture)]
-    figures = summarise(results, arguments)
-    report(figures, arguments)
+        arguments.cache = arguments.cache or folder / "compiled"
+        updates = arguments.warm_up + arguments.updates + arguments.checkpoint_updates
+        views = updates * arguments.batch * max(arguments.processes)
+        capture = arguments.data or write_store(folder, views, tex_size=arguments.tex_size, grid=arguments.grid)
+        print(f"{capture.name}, {arguments.n_worker} reading threads for each process", flush=True)
+        for n in arguments.processes:
+            began = time.time()
+            results += launch(arguments, n, folder, capture, deadline)
+            print(f"{n} processes took {time.time() - began:.0f} s", flush=True)
+            figures = summarise(results)
+            if arguments.out:
+                arguments.out.write_text(json.dumps({"figures": figures, "results": results}, indent=1) + "\n")
+    report(figures, arguments.batch)
     if arguments.json:
         print(json.dumps(figures))
 
