@@ -67,11 +67,18 @@ class TestDevices:
     def gpus(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+        self.current: list[torch.device] = []
+        monkeypatch.setattr(torch.cuda, "set_device", self.current.append)
 
     def test_the_place_on_the_machine_chooses(self) -> None:
         assert choose_device(None, Launch(6, 8, 2, 4, agent_store=True)) == torch.device("cuda:2")
         assert choose_device("cuda", Launch(6, 8, 2, 4, agent_store=True)) == torch.device("cuda:2")
         assert choose_device("cpu", Launch(6, 8, 2, 4)) == torch.device("cpu")
+        assert self.current == [torch.device("cuda:2")] * 2
+
+    def test_the_gpu_that_is_asked_for_becomes_the_current_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch, "empty", lambda *size, device: None)
+        assert choose_device("cuda:1") == torch.device("cuda:1") and self.current == [torch.device("cuda:1")]
 
     def test_more_processes_than_gpus(self) -> None:
         with pytest.raises(ArgumentError, match=r"more processes on this machine than GPUs.*--nproc_per_node=4"):

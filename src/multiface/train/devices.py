@@ -9,7 +9,9 @@ from multiface.train.launch import Launch
 
 
 def choose_device(name: str | None, launch: Launch | None = None) -> torch.device:
-    """The device asked for, else this process's GPU, else the CPU.
+    """The device asked for, else this process's GPU, else the CPU. A GPU becomes the current one of the process.
+
+    Kernels that are compiled here and recorded graphs run on the current GPU, whatever their tensors are on.
 
     Args:
         name: As PyTorch spells it, or None.
@@ -18,7 +20,13 @@ def choose_device(name: str | None, launch: Launch | None = None) -> torch.devic
     Raises:
         ArgumentError: there is no such device here, or not one for each process.
     """
-    launch = launch or Launch()
+    device = _chosen(name, launch or Launch())
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
+
+
+def _chosen(name: str | None, launch: Launch) -> torch.device:
     if launch.world_size > 1 and name in (None, "cuda") and (name == "cuda" or torch.cuda.is_available()):
         return _gpu_of(launch)
     if launch.world_size > 1 and name is not None and name.startswith("cuda:"):

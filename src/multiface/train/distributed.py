@@ -172,7 +172,6 @@ def join(launch: Launch, device: torch.device, timeout: float = TIMEOUT) -> Proc
     store = meet(launch, timeout)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
-        torch.cuda.set_device(device)
         # Processes may record their graphs after different updates; registering buffers then would wait for the others.
         os.environ.setdefault("NCCL_GRAPH_REGISTER", "0")
         # Sums are short and others wait for them: they begin as soon as there is room, beside what still computes.

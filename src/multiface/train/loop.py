@@ -143,9 +143,7 @@ class Trainer:
         remaining = remaining_shares(self.config, self.position, self.batches, self.optimisation, self.group)
         with StopRequest() as stop, closing(remaining) as shares:
             for share in shares:
-                read = self._one(share, log)
-                # Asked together, so that all processes stop after the same update.
-                if (read or self.group.world_size == 1) and self.group.any(stop.requested):
+                if self._one(share, log, stop):
                     self._read(log)
                     return True
                 if due.to_end(self.config, self.position.iteration):
@@ -173,22 +171,23 @@ class Trainer:
             files,
         )
 
-    def _one(self, share: Share, log: RunLog | NoLog) -> bool:
-        """Learn from a share of a batch; returns whether the device was waited for."""
+    def _one(self, share: Share, log: RunLog | NoLog, stop: StopRequest) -> bool:
+        """Learn from a share of a batch; returns whether somebody asked to stop."""
         batch = self.share_update.batch(share)
         if batch is None:
-            return False
+            return stop.requested
         batch = batch.to(self.device)
         self.group.watch.progress(f"computing after {self.position.iteration} updates")
         self.share_update(share, batch)
         self.tally.seconds += time.perf_counter() - self._mark
         self._mark = time.perf_counter()
-        if not self._must_read():
-            return False
-        if self._read(log):
+        must_read = self._must_read()
+        # Several ask together, so that all stop after the same update; and do so while the device still computes.
+        stopping = must_read and self.group.world_size > 1 and self.group.any(stop.requested)
+        if must_read and self._read(log):
             self._act(self.position.iteration - 1, batch, log)
             self._mark = time.perf_counter()
-        return True
+        return stopping or (self.group.world_size == 1 and stop.requested)
 
     def _act(self, k: int, batch: Batch, log: RunLog | NoLog) -> None:
         """What is due after update ``k``, the last one, which was made with ``batch``."""
