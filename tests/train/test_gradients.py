@@ -5,9 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from multiface.capture import FrameKey
+from multiface.data import Batch
+from multiface.losses import LossWeights, total_loss
 from multiface.models import build_model
 from multiface.train import gradients
 from multiface.train.gradients import GradientAverager
+from multiface.train.step import Network, Step
+from small_step import small_normalisation, small_topology
 
 
 class Others:
@@ -84,3 +89,43 @@ def test_nearly_all_gradients_are_there_before_the_texture_encoder_computes_its_
     first, last = model.parameter_stages()
     assert {id(p) for p in (*first, *last)} == {id(p) for p in model.parameters() if p.requires_grad}
     assert sum(p.numel() for p in last) < 0.05 * sum(p.numel() for p in first)
+
+
+@pytest.mark.slow
+def test_compiled_steps_sum_while_the_texture_encoder_computes_its_gradients(others: Others) -> None:
+    """A compiled piece gives all its gradients at once: of the second, before the first one begins its backward pass."""
+    torch.manual_seed(0)
+    model = build_model("non", tex_size=256, mesh_inp_size=15, nlatent=3, n_cams=2)
+    step = Step(model, small_normalisation(), small_topology(), torch.zeros(1, dtype=torch.long))
+    pieces = Network(*(torch.compile(piece, backend="aot_eager", dynamic=False) for piece in step.network))
+
+    def texture_code(average: torch.Tensor) -> torch.Tensor:
+        code = pieces.texture_code(average)
+        code.register_hook(lambda gradient: others.events.append("texture encoder"))
+        return code
+
+    batch = Batch(
+        keys=(FrameKey("S", "0"),),
+        cameras=("a",),
+        frame_of_view=torch.zeros(1, dtype=torch.long),
+        average=torch.randint(1, 256, (1, 256, 256, 3), dtype=torch.uint8),
+        vertices=torch.randn(1, 5, 3),
+        head_pose=torch.zeros(1, 3, 4),
+        texture=torch.randint(1, 256, (1, 256, 256, 3), dtype=torch.uint8),
+        photo=None,
+        camera_index=torch.zeros(1, dtype=torch.long),
+        view=torch.randn(1, 3),
+        projection=torch.zeros(1, 3, 4),
+    )
+    averager = GradientAverager(model.parameter_stages(), bucket_bytes=1 << 12)
+    averager.begin(1)
+    averager.start()
+    network = Network(texture_code, pieces.terms)
+    loss = total_loss(step.training_terms(batch, screen=False, network=network), LossWeights())
+    loss.backward(averager.weight(loss.detach()[None]))
+    averager.finish()
+    averager.close()
+    first, last = (sum(p.numel() for p in stage) for stage in model.parameter_stages())
+    cut = others.events.index("texture encoder")
+    before, after = others.events[2:cut], others.events[cut + 1 :]
+    assert sum(before) == first and sum(after) == last  # type: ignore[arg-type]
