@@ -9,10 +9,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from multiface import losses
 from multiface.capture import FrameKey
 from multiface.data import Batch
+from multiface.data.buffers import BatchBuffers, BatchShape
 from multiface.models import build_model, forms
 from multiface.train import precision, update
 from multiface.train.guard import BatchGuard
@@ -40,6 +42,52 @@ def make_batch(views: int = 4, frames: int = 2, *, textures: bool = True) -> Bat
         view=torch.randn(views, 3),
         projection=torch.randn(views, 3, 4),
     )
+
+
+def batch_in_one_block(frames: int, filled_with: int) -> Batch:
+    """As batches come from the loader: all tensors in one block of memory."""
+    shape = BatchShape(views=4, frames=3, texture_size=8, n_vertices=5, photo_size=(6, 4), has_texture=True)
+    buffers = BatchBuffers(shape)
+    for number, array in enumerate(buffers.arrays.values(), filled_with):
+        array[...] = number
+    keys = tuple(FrameKey("S", str(number)) for number in range(frames))
+    return buffers.batch_on(torch.device("cpu"), keys, ("a",) * 4)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_batch_in_one_block_is_one_copy(alike: bool) -> None:
+    first = batch_in_one_block(3, 1)
+    static = StaticBatch(first, torch.zeros(4, 2))
+    before = {name: x.data_ptr() for name, x in tensors_of(static.batch).items()}
+    second = batch_in_one_block(2, 50)
+    if not alike:
+        second = replace(second, view=second.view.clone())  # one of them elsewhere
+    copies = []
+    with Copies(copies):
+        static.fill(second, torch.ones(4, 2))
+    assert len(copies) == (2 if alike else 1 + len(before))
+    for name, x in tensors_of(second).items():
+        assert torch.equal(tensors_of(static.batch)[name][: len(x)], x), name
+        assert not torch.equal(tensors_of(first)[name][: len(x)], x), "the first batch is left alone"
+    assert {name: x.data_ptr() for name, x in tensors_of(static.batch).items()} == before
+    assert static.noise.eq(1).all()
+
+
+class Copies(TorchDispatchMode):
+    """Lists the copies that are made."""
+
+    def __init__(self, found: list) -> None:
+        super().__init__()
+        self.found = found
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.copy_.default:
+            self.found.append(args)
+        return func(*args, **(kwargs or {}))
+
+
+def tensors_of(batch: Batch) -> dict[str, torch.Tensor]:
+    return {name: x for name, x in vars(batch).items() if isinstance(x, torch.Tensor)}
 
 
 def digest(batch: Batch, noise: torch.Tensor) -> float:

@@ -109,10 +109,12 @@ def test_the_schedule_reaches_a_recorded_step() -> None:
 
 
 @pytest.mark.parametrize("arch", ARCHS)
-def test_the_recorded_decoder_gives_what_the_model_gives(arch: str) -> None:
+def test_the_recorded_decoder_gives_what_the_model_gives(arch: str, monkeypatch) -> None:
     torch.manual_seed(0)
     model = build_model(arch, tex_size=SIZE, mesh_inp_size=3 * VERTICES, nlatent=NLATENT, n_cams=CAMERAS).cuda().eval()
-    decoders = [(fast_decoder(model, 2, bf16=bf16), limit) for bf16, limit in ((False, 2e-3), (True, 3e-2))]
+    # differences are then those of the forms of convolutions alone
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    decoders = [(fast_decoder(model, 2, bf16=bf16), limit) for bf16, limit in ((False, 1e-4), (True, 3e-2))]
     for count in (2, 1, 2):
         z, view = torch.randn(count, NLATENT, device="cuda"), torch.randn(count, 3, device="cuda")
         cams = torch.arange(count, device="cuda")

@@ -50,7 +50,9 @@ class Batch:
         return tuple(self.keys[position] for position in self.frame_of_view.tolist())
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
-        """The same with all tensors on ``device``."""
+        """The same with all tensors on ``device``; itself where they are there already."""
+        if self.view.device == torch.device(device):
+            return self
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         moved = {name: x.to(device, non_blocking=non_blocking) for name, x in values if isinstance(x, torch.Tensor)}
         return replace(self, **moved)

@@ -1,37 +1,58 @@
-"""Kernel that undoes the filters of PNG, one program (of one warp) for each picture.
+"""Kernel that undoes the filters of PNG, one program (of one warp) for a few rows of a picture.
 
-Each pixel needs the one to its left, the one above and the one above left. A program takes some rows at a time, each one
-pixel behind the row above, so that what a row needs from above was made one step before, in the lane beside.
+Each pixel may need the one to its left, the one above and the one above left. A program takes some rows at a time, each one
+pixel behind the row above, so that what a row needs from above was made one step before, in the lane beside. Rows whose
+filter looks only to the left need nothing from above: programs begin at such rows, and real pictures have many.
 """
 
 # The language of Triton reads annotations itself, so they are not postponed in this file.
 import triton
 import triton.language as tl
 
-ROWS = 64
-"""Rows that a program has in hand at a time; found by measurement."""
+ROWS = 32
+"""Rows that a program has in hand at a time."""
+SHARE = 16
+"""Rows after which another program begins, at the next row that needs nothing from above."""
 
 
-def launch(pictures, filters, rows=ROWS):
+def launch(pictures, filters, rows=ROWS, share=SHARE):
     """Undo the filters of contiguous tensors of the current device, in place."""
     number, height, width, _ = pictures.shape
-    undo_filters_kernel[(number,)](pictures, filters, height, width, ROWS=rows, num_warps=1)
+    grid = (number * triton.cdiv(height, share),)
+    undo_filters_kernel[grid](pictures, filters, height, width, ROWS=rows, SHARE=share, num_warps=1)
 
 
 @triton.jit
-def undo_filters_kernel(pictures, filters, height, width, ROWS: tl.constexpr):
+def undo_filters_kernel(pictures, filters, height, width, ROWS: tl.constexpr, SHARE: tl.constexpr):
     """Turn the rows of ``pictures`` (N, H, W, 3) uint8 into pixels, in place; ``filters`` (N, H) uint8."""
-    item = tl.program_id(0).to(tl.int64)
+    shares = tl.cdiv(height, SHARE)
+    item = (tl.program_id(0) // shares).to(tl.int64)
+    first = tl.program_id(0) % shares * SHARE
     pictures += item * height * width * 3
     filters += item * height
     lane = tl.arange(0, ROWS)
-    for top in range(0, height, ROWS):
+    begin = _next_independent(filters, first, height, lane, ROWS)
+    end = _next_independent(filters, first + SHARE, height, lane, ROWS)
+    for top in range(begin, end, ROWS):
         row = top + lane
-        inside = row < height
+        inside = row < end
         kind = tl.load(filters + row, mask=inside, other=0)
         if tl.max(kind.to(tl.int32)) > 0:
             _undo_rows(pictures, top, row, inside, kind, lane, width, ROWS)
         tl.debug_barrier()  # the next rows read the last of these
+
+
+@triton.jit
+def _next_independent(filters, row, height, lane, ROWS: tl.constexpr):
+    """The first row from ``row`` on that needs nothing from above, ``height`` if there is none; row 0 never does."""
+    found = tl.where(row == 0, 0, height)
+    start = tl.where(row == 0, height, row)
+    while start < height:
+        here = start + lane
+        kind = tl.load(filters + here, mask=here < height, other=2).to(tl.int32)
+        found = tl.min(tl.where(kind < 2, here, height))
+        start = tl.where(found < height, height, start + ROWS)
+    return found
 
 
 @triton.jit

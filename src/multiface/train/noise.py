@@ -18,23 +18,22 @@ class SharedNoise:
 
     def __init__(self, batch_size: int, device: torch.device) -> None:
         self._batch_size = batch_size
-        self._start = torch.zeros((), dtype=torch.int64, device=device)  # a tensor, so that a captured graph follows it
-        self._active = False
+        self._device = device
+        self._start: int | None = None
 
     def begin(self, start: int) -> None:
         """An update begins in which this process's views stand at ``start`` in the batch."""
-        self._start.fill_(start)
-        self._active = True
+        self._start = start
 
     def end(self) -> None:
         """The update is over."""
-        self._active = False
+        self._start = None
 
     def __call__(self, views: int, nlatent: int) -> torch.Tensor:
         """(views, nlatent) normal noise of this process's views."""
-        device = self._start.device
-        if not self._active:
-            return torch.randn(views, nlatent, device=device)
-        whole = torch.randn(max(self._batch_size, views), nlatent, device=device)
-        rows = self._start + torch.arange(views, device=device)
-        return whole[rows.clamp(max=len(whole) - 1)]
+        if self._start is None:
+            return torch.randn(views, nlatent, device=self._device)
+        whole = torch.randn(max(self._batch_size, views), nlatent, device=self._device)
+        # Views that stand in for a share without any may come after the end; they do not count.
+        start = min(self._start, len(whole) - views)
+        return whole[start : start + views]

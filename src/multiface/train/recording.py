@@ -43,11 +43,23 @@ def record_cuda_graph(work: Callable[[], Result]) -> Callable[[], Result]:
 class StaticBatch:
     """A batch at fixed addresses, into which others of its shape are copied.
 
-    A batch with fewer frames for as many views fits too: no view refers to the frames that are left over.
+    A batch with fewer frames for as many views fits too: no view refers to the frames that are left over. Where the tensors
+    of batches lie in one block of memory each, in the same places, a batch is one copy: each call that starts something on
+    the device may have to wait for threads that decode pictures.
     """
 
     def __init__(self, batch: Batch, noise: torch.Tensor) -> None:
-        self.batch = replace(batch, keys=(), cameras=(), **{name: x.clone() for name, x in _tensors(batch).items()})
+        theirs = _tensors(batch)
+        self._block, self._places = _block_of(theirs), _places(theirs)
+        if self._block is None:
+            ours = {name: x.clone() for name, x in theirs.items()}
+        else:
+            self._block = self._block.clone()
+            storage = self._block.untyped_storage()
+            ours = {name: torch.empty(0, dtype=x.dtype, device=x.device) for name, x in theirs.items()}
+            for name, x in ours.items():
+                x.set_(storage, theirs[name].storage_offset(), theirs[name].shape, theirs[name].stride())
+        self.batch = replace(batch, keys=(), cameras=(), **ours)
         self.noise = noise.clone()
 
     def fits(self, batch: Batch) -> bool:
@@ -63,8 +75,12 @@ class StaticBatch:
     def fill(self, batch: Batch, noise: torch.Tensor) -> None:
         """Copy, without waiting."""
         theirs = _tensors(batch)
-        for name, x in _tensors(self.batch).items():
-            x[: len(theirs[name])].copy_(theirs[name], non_blocking=True)
+        block = None if self._block is None or _places(theirs) != self._places else _block_of(theirs)
+        if self._block is not None and block is not None and len(block) <= len(self._block):
+            self._block[: len(block)].copy_(block, non_blocking=True)
+        else:
+            for name, x in _tensors(self.batch).items():
+                x[: len(theirs[name])].copy_(theirs[name], non_blocking=True)
         self.noise.copy_(noise, non_blocking=True)
 
 
@@ -134,6 +150,20 @@ def first_line(error: BaseException) -> str:
 
 
 _OF_FRAMES = frozenset({"average", "vertices", "head_pose"})
+
+
+def _places(tensors: dict[str, torch.Tensor]) -> list[tuple[str, int]]:
+    """Name and first byte of each tensor in its memory."""
+    return [(name, int(x.storage_offset()) * x.element_size()) for name, x in tensors.items()]
+
+
+def _block_of(tensors: dict[str, torch.Tensor]) -> torch.Tensor | None:
+    """The bytes of the memory in which all the tensors lie; None where there are several."""
+    storages = [x.untyped_storage() for x in tensors.values()]
+    if any(storage.data_ptr() != storages[0].data_ptr() for storage in storages):
+        return None
+    device = next(iter(tensors.values())).device
+    return torch.empty(0, dtype=torch.uint8, device=device).set_(storages[0])  # pyright: ignore[reportArgumentType]
 
 
 def _tensors(batch: Batch) -> dict[str, torch.Tensor]:

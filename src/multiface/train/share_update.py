@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
-from multiface.capture import FrameKey
-from multiface.data import Batch, BatchLoader, Share
+from multiface.data import Batch, BatchLoader, Sample, Share
 from multiface.train.gradients import GradientAverager
 from multiface.train.noise import SharedNoise
 from multiface.train.update import Reading, Update
@@ -15,19 +12,16 @@ from multiface.train.update import Reading, Update
 
 @dataclass(frozen=True)
 class UnreadBatch:
-    """Which views a batch had, without their pictures: what is kept of it until its losses are read.
+    """Which views a batch had: what is kept of it until its losses are read.
 
     ``images`` is what it counts as in the throughput; text names the views.
     """
 
-    keys: tuple[FrameKey, ...]
-    cameras: tuple[str, ...]
-    frame_of_view: torch.Tensor
+    samples: tuple[Sample, ...]
     images: int
 
     def __str__(self) -> str:
-        frames = self.frame_of_view.tolist()
-        views = [f"{self.keys[frame]} camera {camera}" for frame, camera in zip(frames, self.cameras)]
+        views = [f"{sample.key} camera {sample.camera}" for sample in self.samples]
         return ", ".join(views[:4]) + (f" and {len(views) - 4} more" if len(views) > 4 else "")
 
 
@@ -75,8 +69,7 @@ class ShareUpdate:
         finally:
             self._noise.end()
         images = len(batch) if self._averager is None else share.total
-        # A copy: the original would keep the batch's whole block of memory.
-        self._unread.append(UnreadBatch(batch.keys, batch.cameras, batch.frame_of_view.clone(), images))
+        self._unread.append(UnreadBatch(share.samples, images))
 
     def read(self) -> tuple[Reading, list[UnreadBatch]]:
         """Wait for the device: what became of the updates since the last reading, and of which batches they were."""

@@ -112,6 +112,9 @@ def setup_kernel(
         _store_pair_or_zeros(at + 8, tx_b * tv1 + tx_c * tv2, ty_b * tv1 + ty_c * tv2, drawn, inside)
         uv = _packed(tu - tl.floor(tu), tv - tl.floor(tv)).to(tl.float64, bitcast=True)
         _store_pair_or_zeros(at + 10, bw * tv1 + cw * tv2, uv, drawn, inside)
+        # nobody reads these, but what an operator returns has to be the same each time
+        _store_pair_or_zeros(at + 12, sx, sx, drawn & False, inside)
+        _store_pair_or_zeros(at + 14, sx, sx, drawn & False, inside)
     # edges in units of what rounding can do to them; of corners far outside the picture even float64 is not exact
     a_scale, b_scale = 1.0 / (tl.abs(ax) + tl.abs(ay)), 1.0 / (tl.abs(bx) + tl.abs(by))
     c_scale = 1.0 / (tl.abs(cx) + tl.abs(cy))
