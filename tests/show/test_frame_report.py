@@ -16,7 +16,7 @@ from multiface.geometry import Camera, projection_matrix
 from multiface.show.alignment import measure_alignment, silhouette_iou, track_points
 from multiface.show.avatar import vertex_normals
 from multiface.show.config import ShowConfig
-from multiface.show.frame_report import FrameReport, show_frame
+from multiface.show.frame_report import FrameReport, cells, show_frame
 from multiface.show.overlay import draw_wireframe, render_texture, view_mesh, visible_edges
 from multiface.show.rig import draw_rig
 from small_capture import dome, grid_topology
@@ -136,8 +136,14 @@ def test_a_right_calibration_is_called_good_and_everything_is_written(right):
     assert {"photos.png", "meshes.png", "normals.png", "rig.png", "average.png", "textures.png"} <= names
     assert {f"{kind}_{name}.png" for kind in ("wireframe", "normals", "rendering") for name in right.cameras} <= names
     assert all(path.stat().st_size for path in right.files)
+    assert "3 cameras" in right.page.read_text(encoding="utf-8")
     assert {path.name for path in right.page.parent.iterdir()} == {*names, "index.html"}
     assert read_image(right.page.parent / f"rendering_{next(iter(right.cameras))}.png").shape == (256, 176, 3)
+
+
+def test_one_camera_is_not_called_cameras(stage, right, tmp_path):
+    page = report(stage, tmp_path, cameras=(next(iter(right.cameras)),)).page.read_text(encoding="utf-8")
+    assert "1 camera<" in page and "1 cameras" not in page
 
 
 @pytest.mark.parametrize(("axis", "degrees"), [(1, 0.3), (0, -0.4), (2, 4.0)])
@@ -165,6 +171,7 @@ def test_without_textures_only_the_silhouette_is_measured(stage, tmp_path):
         (tmp_path / "bare" / name).symlink_to(stage / name)
     found = report(tmp_path / "bare", tmp_path / "out")
     assert found.verdict == "unknown" and "multiface unwrap" in found.notes[0]
+    assert all(cells(a)[:-1] == ["-"] * 5 for a in found.cameras.values())  # nothing was looked for, so nothing is "not found"
     assert all(a.silhouette_iou and a.silhouette_iou > 0.97 for a in found.cameras.values())
 
 

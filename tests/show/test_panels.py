@@ -88,6 +88,11 @@ def test_a_contact_sheet_holds_every_picture():
         contact_sheet(pictures, ["only one"])
 
 
+def test_a_contact_sheet_has_no_empty_columns():
+    one = np.zeros((20, 32, 3), np.uint8)
+    assert contact_sheet([one], ["a"], columns=2, cell_width=40).shape[1] == 40 + 2 * 2
+
+
 def test_fit_width_keeps_the_shape_and_does_not_enlarge_unasked():
     picture = np.zeros((100, 50, 3), np.uint8)
     assert fit_width(picture, 25).shape == (50, 25, 3)

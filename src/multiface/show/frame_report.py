@@ -21,6 +21,7 @@ from multiface.show.overlay import draw_normals, draw_wireframe, render_texture,
 from multiface.show.page import Page
 from multiface.show.panels import contact_sheet, fit_width
 from multiface.show.rig import draw_rig
+from multiface.show.text import counted
 
 Progress = Callable[[str, int, int], None]
 
@@ -188,7 +189,7 @@ def _page(
     report = FrameReport(key, {view.name: view.alignment for view in views}, Path(), [], [])
     best = views[len(views) // 2]
     page = Page(
-        f"Frame {key.frame}, {len(views)} cameras",
+        f"Frame {key.frame}, {counted(len(views), 'camera')}",
         f"{key.segment} of {capture.name}: the photos, the tracked mesh drawn on them, and how well they fit.",
         facts=_facts(report),
         picture=best.wireframe,
@@ -211,7 +212,7 @@ def _page(
     page.section(
         "The rig", "Where the cameras stand and look, in millimetres; the coloured edge is the upper side of the picture."
     )
-    return page.figure(rig, f"{len(capture.calibrated)} cameras", max_width=1400)
+    return page.figure(rig, counted(len(capture.calibrated), "camera"), max_width=1400)
 
 
 _LEAD = (
@@ -236,17 +237,17 @@ def cells(a: Alignment) -> list[str]:
     """The numbers as text, under ``HEADER`` without its first column."""
     measured = np.isfinite(a.error_px)
     return [
-        f"{a.error_px:.2f} px" if measured else "not found",
+        f"{a.error_px:.2f} px" if measured else "not found" if a.compared else "-",
         f"{a.error_mm:.2f} mm" if measured else "-",
         f"{a.shift_px[0]:+.1f} {a.shift_px[1]:+.1f}" if measured else "-",
-        f"{a.points}/{a.searched}",
+        f"{a.points}/{a.searched}" if a.compared else "-",
         f"{a.psnr:.1f} dB" if np.isfinite(a.psnr) else "-",
         "-" if a.silhouette_iou is None else f"{a.silhouette_iou:.3f}",
     ]
 
 
 def _facts(report: FrameReport) -> list[tuple[str, str]]:
-    facts = [(str(len(report.cameras)), "cameras")]
+    facts = [(str(len(report.cameras)), "camera" if len(report.cameras) == 1 else "cameras")]
     if np.isfinite(report.error_mm):
         facts.insert(0, (f"{report.error_mm:.2f} mm", "reprojection error on the face, median over the cameras"))
     if report.verdict != "unknown":

@@ -212,13 +212,13 @@ def contact_sheet(
     Args:
         pictures: uint8 (h, w, 3) in display colours; sizes may differ, each is fitted into its cell.
         titles: One per picture.
-        columns: Pictures per row; by default as square a grid as possible.
+        columns: Pictures per row, at most; by default as square a grid as possible.
         cell_width: Width of a cell, pixels; its height follows the tallest picture.
         heading: Text on top; empty for none.
     """
     if not pictures or len(pictures) != len(titles):
         raise ArgumentError("a contact sheet needs pictures with one title each", found=(len(pictures), len(titles)))
-    columns = columns or math.ceil(math.sqrt(len(pictures)))
+    columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
     fitted = [fit_width(picture, cell_width, enlarge=True) for picture in pictures]
     cell_height = max(picture.shape[0] for picture in fitted)
     gap, line = max(2, cell_width // 40), max(14, cell_width // 14)

@@ -17,6 +17,7 @@ from multiface.show.page import Page
 from multiface.show.panels import fit_width
 from multiface.show.test_report_regions import region_map
 from multiface.show.test_report_stills import DIFFERENCE_NOTE, Still, stills_of
+from multiface.show.text import counted
 
 HALF = 900
 """Pixels that are enough for a picture half as wide as the page, on any screen."""
@@ -56,15 +57,11 @@ def _model_name(run: TestRun) -> str:
 
 def _summary(run: TestRun, result: Measurement) -> str:
     index = run.test_set.index
-    segments = _count(len({key.segment for key in index.frames}), "segment")
-    cameras = _count(len(index.cameras), "camera")
-    frames = _count(result.frames, "frame")
+    segments = counted(len({key.segment for key in index.frames}), "segment")
+    cameras = counted(len(index.cameras), "camera")
+    frames = counted(result.frames, "frame")
     seen = f"{result.samples} samples: {frames} of {segments}, seen by {cameras} of {run.data.capture.name}"
     return f"{seen}. Protocol: {run.label}."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:

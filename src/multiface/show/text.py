@@ -30,6 +30,11 @@ def text_strip(
     return np.array(strip, dtype=np.uint8)
 
 
+def counted(number: int, what: str) -> str:
+    """``1 camera``, ``2 cameras``."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
 def _fitting(text: str, width: int, size: float):
     font = _font(round(size))
     length = font.getlength(text)
