@@ -129,6 +129,15 @@ def test_absent_frames_and_cameras_are_listed_and_refused(capture: Capture, tmp_
     assert len(allowed.index) == 2 and not allowed.to_json()["complete"]
 
 
+def test_many_absent_cameras_do_not_hide_absent_frames(capture: Capture, tmp_path: Path) -> None:
+    cameras = [f"5000{number:02d}" for number in range(38)]
+    frames = {"EXP_ROM07_Facial_Expressions": [str(number) for number in range(999000, 999020)]}
+    with pytest.raises(CaptureError) as refused:
+        resolve(load_protocol(own(tmp_path, frames=frames, cameras=["400002", *cameras])), capture)
+    message = str(refused.value)
+    assert all(name in message for name in cameras) and "/999000" in message and "and 8 more" in message
+
+
 def test_absent_segments_are_refused_or_counted(capture: Capture, tmp_path: Path) -> None:
     segments = {"names": ["EXP_ROM07_Facial_Expressions", "EXP_tongue"]}
     name = own(tmp_path, segments=segments, frames="all")

@@ -16,6 +16,7 @@ from multiface.data.test_segments import check_test_segments, starts_with_any
 from multiface.evaluate.protocol import Protocol, Selection
 
 _MOST_NAMES = 12
+_MOST_CAMERAS = 60  # more than any rig of the release has
 
 
 @dataclass(frozen=True)
@@ -192,14 +193,10 @@ def _with_photos(protocol: Protocol, capture: Capture, index: SampleIndex) -> bo
 def _require(test_set: TestSet, capture: Capture, allow_missing: bool) -> None:
     missing = test_set.missing_text()
     if missing and not allow_missing:
-        listed = [*test_set.absent_segments, *test_set.absent_cameras]
-        listed += [f"{what} ({why})" for what, why in test_set.absent_frames]
-        if test_set.protocol.pairs == "all":
-            listed += [f"{what} ({why})" for what, why in test_set.index.skipped if what.count("/") == 2]
         raise CaptureError(
             f"protocol {test_set.protocol.name} names what the capture lacks: {missing}",
             where=capture.path,
-            found=f"missing {_names(listed)}",
+            found=_listed(test_set),
             remedy="Fetch it, or measure what is there with --allow_missing: every table will say so",
         )
     if not test_set.index.samples:
@@ -211,6 +208,18 @@ def _require(test_set: TestSet, capture: Capture, allow_missing: bool) -> None:
         )
 
 
-def _names(names: Sequence[str]) -> str:
-    text = ", ".join(names[:_MOST_NAMES])
-    return text if len(names) <= _MOST_NAMES else f"{text} and {len(names) - _MOST_NAMES} more"
+def _listed(test_set: TestSet) -> str:
+    """Everything that is absent by name, each kind for itself, so that many of one kind do not hide another."""
+    pairs = [f"{what} ({why})" for what, why in test_set.index.skipped if what.count("/") == 2]
+    kinds = [
+        ("segments", _names(test_set.absent_segments, _MOST_CAMERAS)),
+        ("cameras", _names(test_set.absent_cameras, _MOST_CAMERAS)),
+        ("frames", _names([f"{what} ({why})" for what, why in test_set.absent_frames])),
+        ("pairs", _names(pairs) if test_set.protocol.pairs == "all" else ""),
+    ]
+    return "missing " + "; ".join(f"{kind} {names}" for kind, names in kinds if names)
+
+
+def _names(names: Sequence[str], most: int = _MOST_NAMES) -> str:
+    text = ", ".join(names[:most])
+    return text if len(names) <= most else f"{text} and {len(names) - most} more"
