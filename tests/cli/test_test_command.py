@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from multiface.cli import run
-from multiface.cli.test import given_options
+from multiface.cli.test import given_options, print_rows
+from multiface.evaluate.figures import Published
+from multiface.evaluate.measurement import Measurement
+from multiface.evaluate.report import table_rows
 
 SEGMENT = "EXP_ROM07_Facial_Expressions"
 
@@ -34,6 +39,23 @@ def test_one_table_has_both_reports_with_intervals_groups_and_digests(whole_test
         assert list(details["segments"]) == [SEGMENT] and len(details["cameras"]) == 3
         assert sum(group["samples"] for group in details["cameras"].values()) == 6
     assert any("no regions" in note for note in result["notes"])
+
+
+def test_what_was_measured_is_named_where_people_read(whole_test: Path) -> None:
+    digest = json.loads((whole_test / "result.json").read_text())["protocol"]["samples_sha256"]
+    assert (whole_test / "result.txt").read_text(encoding="utf-8").count(digest) == 2
+    page = (whole_test / "report.html").read_text(encoding="utf-8")
+    assert digest in page and "Protocol options. \u00b1" in page
+
+
+def test_a_narrow_terminal_breaks_no_number() -> None:
+    values = {"tex_denorm": 28.824, "tex_psnr": 30.42, "mesh": 0.2091}
+    results = {name: Measurement(84, values, {"tex_denorm": 2.1621, "mesh": 0.057}) for name in ("frozen", "adapted", "mean")}
+    file = io.StringIO()
+    published = Published("published/v1", {"tex_denorm": 12.515156}, True)
+    print_rows(Console(width=80, file=file), "84 test samples", *table_rows(results, published), whole=True)
+    text = file.getvalue()
+    assert text.count("28.8240 \u00b1 2.1621") == 3 and "12.5152" in text and "0.2091 \u00b1 0.0570" in text
 
 
 def test_csv_files_agree_with_the_json(whole_test: Path) -> None:
@@ -137,6 +159,7 @@ def test_models_of_a_folder_in_one_table(
     words += ["--result_path", str(tmp_path / "out")]
     assert run(words) == 0
     captured = capsys.readouterr()
+    assert json.loads(captured.out)["protocol"]["samples_sha256"] in captured.err
     found = {model["name"]: model for model in json.loads(captured.out)["models"]}
     assert list(found) == ["one", "two"] and found["one"]["model"]["arch"] == "base"
     assert found["one"]["result"]["frozen"]["psnr"] == pytest.approx(found["two"]["result"]["frozen"]["psnr"])

@@ -199,6 +199,15 @@ def test_the_page_works_in_a_browser(browse, video, width):
     assert report["overflow"] <= 0
 
 
+def test_on_a_phone_two_reports_stand_side_by_side(browse):
+    rows = [["texture (0..255, squared)", *["29.3549 \u00b1 2.3186"] * 2], ["  lips (mm)", *["2.564 \u00b1 0.655"] * 2]]
+    browser = browse(Page("A test", "").table(["", "frozen", "adapted"], rows).html(), 390)
+    assert browser.run("document.querySelector('.scroll').scrollWidth <= document.querySelector('.scroll').clientWidth")
+    # A number stays in one line, its interval comes below it; parts of something are set apart.
+    assert browser.run("document.querySelector('td').innerText").split("\u00a0") == ["29.3549 \u00b1", "2.3186"]
+    assert browser.run("getComputedStyle(document.querySelector('tbody th')).whiteSpace") in ("pre-wrap", "preserve")
+
+
 def test_light_and_dark_follow_the_reader(browse, video):
     html = full_page(video).html()
     dark, light = (sum(map(int, re.findall(r"\d+", browse(html, 800, dark=dark).run(PAPER))[:3])) for dark in (True, False))

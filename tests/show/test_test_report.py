@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from browser import Browser, find_browser
-from multiface.evaluate.compare import Compared
+from multiface.evaluate.compare import Compared, comparison_rows
 from multiface.evaluate.run import TestRun, open_test
 from multiface.evaluate.settle import plan_test
 from multiface.show.test_report import write_test_page
@@ -72,6 +72,9 @@ def test_the_page_of_many_models_is_alive_too(measured, trainable_capture: Path,
     still = still_of(run, models[0])
     assert still is not None
     page = write_models_page(tmp_path / "report.html", plan, models, [still])
+    header, rows = comparison_rows(models)
+    assert header[:3] == ["model", "arch", "frozen: PSNR (dB)"] and header[-3:] == ["T", "Z", "weights (M)"]
+    assert all(len(row) == len(header) for row in rows) and rows[0][-1] == "1.0"
     with Browser(tmp_path, width=390, phone=True) as browser:
         browser.open(page)
         assert all(browser.run("[...document.querySelectorAll('main img')].map(i => i.naturalWidth)"))

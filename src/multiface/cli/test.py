@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from multiface.evaluate.compare import Compared
     from multiface.evaluate.measurement import Measurement
+    from multiface.evaluate.resolve import TestSet
     from multiface.evaluate.run import TestRun
 
 DESCRIPTION = (
@@ -90,14 +91,15 @@ def print_table(out, results: dict[str, Measurement | None], run: TestRun | None
     header, rows = table_rows(results, None if run is None else run.published)
     samples = next((result.samples for result in results.values() if result is not None), 0)
     title = f"{samples} test samples" + ("" if run is None else f", protocol {run.label}")
-    _print_rows(out, title, header, rows)
+    print_rows(out, title, header, rows, whole=True)
     for line in [*meanings(header), INTERVALS]:
         out.print(f"  {line}", soft_wrap=True, markup=False)
     if run is not None:
+        _print_digest(out, run.test_set)
         for kind in ("segments", "cameras"):
             header, rows = group_rows(results, kind, brief=True)
             if 1 < len(rows) <= 60:
-                _print_rows(out, f"by {kind[:-1]}, protocol {run.label}", header, rows)
+                print_rows(out, f"by {kind[:-1]}, protocol {run.label}", header, rows)
 
 
 def write_results(config: TestConfig, results: dict[str, Measurement | None], run: TestRun | None = None) -> dict:
@@ -110,7 +112,8 @@ def write_results(config: TestConfig, results: dict[str, Measurement | None], ru
     for protocol in ("frozen", "adapted"):
         measured = results[protocol]
         if measured is not None:
-            append_test_result(folder / "result.txt", measured, protocol, label)
+            digest = "" if run is None else f"; samples SHA-256 {run.test_set.digest}"
+            append_test_result(folder / "result.txt", measured, protocol, label + digest)
     result = to_json(results, None if run is None else run.published)
     if run is not None:
         result["protocol"] = {**run.test_set.to_json(), "label": run.label, "changes": list(run.changes)}
@@ -141,7 +144,8 @@ def _compare(config: TestConfig, folder: Path, given: frozenset[str]) -> int:
                 stills.append(still_of(run, compared))
     label = plan.label
     header, rows = comparison_rows(models, brief=True)
-    _print_rows(out, f"{len(plan.test_set.index)} test samples, protocol {label}", header, rows)
+    print_rows(out, f"{len(plan.test_set.index)} test samples, protocol {label}", header, rows)
+    _print_digest(out, plan.test_set)
     for note in _shared_notes(models):
         out.print(f"note: {note}", soft_wrap=True, markup=False)
     failed = [model for model in models if model.problem is not None]
@@ -186,14 +190,23 @@ def _shared_notes(models: list[Compared]) -> list[str]:
     return [note if len(names) == len(tested) else f"{', '.join(names)}: {note}" for note, names in about.items()]
 
 
-def _print_rows(out, title: str, header: list[str], rows: Iterable[list[str]]) -> None:
+def _print_digest(out, test_set: TestSet) -> None:
+    told = f"samples: SHA-256 {test_set.digest}; equal ones mean the same frames and cameras"
+    out.print(f"  {told}", soft_wrap=True, markup=False)
+
+
+def print_rows(out, title: str, header: list[str], rows: Iterable[list[str]], *, whole: bool = False) -> None:
+    """A table; with ``whole`` a narrow terminal breaks the names of rows, never the numbers."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=Text(title), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, name in enumerate(header):
-        table.add_column(Text(name), justify="left" if number == 0 else "right", overflow="fold")
+        first = number == 0
+        least = 12 if first and whole else None
+        justify = "left" if first else "right"
+        table.add_column(Text(name), justify=justify, overflow="fold", min_width=least, no_wrap=whole and not first)
     for row in rows:
         table.add_row(*map(Text, row))
     out.print(table)

@@ -113,7 +113,7 @@ def compare_models(
 
 
 def comparison_rows(models: list[Compared], *, brief: bool = False) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of the comparison, one row for each model.
+    """Header and rows of the comparison, one row for each model; sizes come last, figures are what one looks for.
 
     Args:
         models: What they got.
@@ -126,21 +126,22 @@ def comparison_rows(models: list[Compared], *, brief: bool = False) -> tuple[lis
         there = measured_keys(result for result in reports[name] if result is not None)
         columns += [(name, key) for key in wanted if key in there]
     published = [key for key in ("tex_denorm", "mesh") if any(m.published and key in m.published.values for m in tested)]
-    header = ["model", "arch"] if brief else ["model", "arch", "T", "Z", "weights (M)"]
-    header += [f"{name}: {_short(key)}" for name, key in columns] + [f"published: {_short(key)}" for key in published]
+    header = ["model", "arch", *(f"{name}: {_short(key)}" for name, key in columns)]
+    header += [*(f"published: {_short(key)}" for key in published), *([] if brief else ["T", "Z", "weights (M)"])]
     return header, [_row(model, columns, published, brief) for model in (tested if brief else models)]
 
 
 def _row(model: Compared, columns: list[tuple[str, str]], published: list[str], brief: bool) -> list[str]:
     info = model.info
-    sizes = ["-"] * 4 if info is None else [info.arch, str(info.tex_size), str(info.nlatent), f"{model.parameters / 1e6:.1f}"]
-    sizes = sizes[:1] if brief else sizes
+    name = [model.name, "-" if info is None else info.arch]
+    sizes = ["-"] * 3 if info is None else [str(info.tex_size), str(info.nlatent), f"{model.parameters / 1e6:.1f}"]
+    sizes = [] if brief else sizes
     if model.results is None:
-        return [model.name, *sizes, *(["not tested"] * len(columns)), *(["-"] * len(published))]
+        return [*name, *(["not tested"] * len(columns)), *(["-"] * len(published)), *sizes]
     results = [(model.results.get(name), key) for name, key in columns]
     cells = ["-" if result is None else cell(result, key, interval=not brief) for result, key in results]
     figures = {} if model.published is None else model.published.values
-    return [model.name, *sizes, *cells, *(f"{figures[key]:.4f}" if key in figures else "-" for key in published)]
+    return [*name, *cells, *(f"{figures[key]:.4f}" if key in figures else "-" for key in published), *sizes]
 
 
 def _short(key: str) -> str:

@@ -145,7 +145,8 @@ class Page:
         for number, row in enumerate(rows):
             if len(row) != len(header):
                 raise ArgumentError(f"row {number} of a table has the wrong length", expected=len(header), found=len(row))
-        cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+        # A narrow screen breaks cells in front of an interval, never inside it.
+        cells = [["" if cell is None else str(cell).replace("\u00b1 ", "\u00b1\u00a0") for cell in row] for row in rows]
         return self._add("table", {"header": header, "rows": cells, "caption": caption, "notes": dict(notes or {})})
 
     def video(

@@ -81,7 +81,7 @@ def _results(page: Page, run: TestRun, results: Results) -> None:
     header, rows = table_rows(results, run.published)
     page.section("Results", f"Protocol {run.label}. Means over all samples, each counting once.")
     notes = {name: MEANING[name] for name in header if name in MEANING}
-    page.table(header, rows, f"{run.label}. {INTERVALS}", notes=notes)
+    page.table(header, rows, f"Protocol {run.label}. {INTERVALS}", notes=notes)
 
 
 def _worst(page: Page, name: str, key: str, result: Measurement, rows: list[int], stills: Mapping[Sample, Still]) -> None:
@@ -129,7 +129,7 @@ def _over_time(page: Page, name: str, key: str, result: Measurement) -> None:
 def _groups(page: Page, title_of_test: str, results: Results) -> None:
     for kind, title in (("segments", "By segment"), ("cameras", "By camera")):
         header, rows = group_rows(results, kind)
-        page.section(title).table(header, rows, f"{title_of_test}. {INTERVALS}")
+        page.section(title).table(header, rows, f"Protocol {title_of_test}. {INTERVALS}")
 
 
 def _regions(page: Page, run: TestRun) -> None:

@@ -43,7 +43,7 @@ def write_models_page(path: Path, plan: TestPlan, models: list[Compared], stills
     header, rows = comparison_rows(models)
     page.section("Comparison", f"Protocol {plan.label}. Means over all samples, each counting once.")
     reports = {name: MEANING[name] for name in ("frozen", "adapted", "published") if any(h.startswith(name) for h in header)}
-    page.table(header, rows, f"{plan.label}. {INTERVALS}", notes=reports)
+    page.table(header, rows, f"Protocol {plan.label}. {INTERVALS}", notes=reports)
     for problem in (model for model in models if model.problem is not None):
         page.text(f"Not tested: {problem.name}: {problem.problem}")
     if stills:
@@ -85,5 +85,5 @@ def _segments(page: Page, title_of_test: str, tested: Sequence[Compared]) -> Non
         for segment in first.by_segment
     ]
     page.section("By segment", f"{label(key)}, nothing fitted where that was measured.").table(
-        ["segment", *results], rows, title_of_test
+        ["segment", *results], rows, f"Protocol {title_of_test}."
     )
