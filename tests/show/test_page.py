@@ -200,7 +200,8 @@ def test_the_page_works_in_a_browser(browse, video, width):
 
 
 def test_on_a_phone_two_reports_stand_side_by_side(browse):
-    rows = [["texture (0..255, squared)", *["29.3549 \u00b1 2.3186"] * 2], ["  lips (mm)", *["2.564 \u00b1 0.655"] * 2]]
+    names = ("texture (0..255, squared)", "  lips (mm)", "EXP_ROM07_Facial_Expressions, camera 400002")
+    rows = [[name, *["29.3549 \u00b1 2.3186"] * 2] for name in names]
     browser = browse(Page("A test", "").table(["", "frozen", "adapted"], rows).html(), 390)
     assert browser.run("document.querySelector('.scroll').scrollWidth <= document.querySelector('.scroll').clientWidth")
     # A number stays in one line, its interval comes below it; parts of something are set apart.
