@@ -200,6 +200,16 @@ def test_every_published_option_is_accepted_as_spelled(trainable_capture, models
     assert len(pictures) == 6 and read_image(tmp_path / "out" / "pictures" / pictures[0]).shape == (64, 48, 3)
 
 
+def test_pictures_alone_need_no_encoder(trainable_capture, models, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("multiface.show.video.ENCODERS", ("libnothing264",))
+    words = ("--model_path", models["base"], "--cameras", "400002", "--save_video", "False", "--result_path", tmp_path)
+    visualize(capsys, trainable_capture, *words, "--show", "comparison", "turntable", "--seconds", "0.2", "--stills", "4")
+    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert {f"{panel}_turntable_{i:05d}.png" for panel in ("model", "geometry") for i in (0, 4)} <= names
+    assert any(name.startswith("gt_") for name in names) and not list(tmp_path.glob("*.mp4"))
+    assert ">Videos<" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
 def test_a_frame_that_cannot_be_read_is_named_and_the_one_before_is_held(trainable_capture, models, tmp_path, capsys):
     target = tmp_path / "capture"
     shutil.copytree(trainable_capture, target)
@@ -220,6 +230,7 @@ def test_mistakes_are_one_clear_message(trainable_capture, models, tmp_path, cap
     assert "needs a capture" in refusal(capsys, *model, *out, "--show", "uv")
     assert "no camera path" in refusal(capsys, *model, *out, "--show", "path")
     assert "carries no statistics" in refusal(capsys, "--model_path", models["published"], *out)
+    assert "--frames can only be chosen from a capture" in refusal(capsys, *model, *out, "--show", "walk", "--frames", "E/1")
     (tmp_path / "file").write_text("")
     assert "cannot be written" in refusal(capsys, trainable_capture, *model, "--result_path", tmp_path / "file" / "out")
     monkeypatch.setattr("multiface.show.video.ENCODERS", ("libnothing264",))

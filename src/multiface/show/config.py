@@ -31,7 +31,7 @@ class VisualizeConfig(DataOptions):
     frames: tuple[str, ...] = ()
     """Expressions of a latent walk, as SEGMENT/FRAME; the strongest one of each segment when absent."""
     stills: int = 0
-    """Also write gt, pred and diff pictures of every N-th frame; 0 for none."""
+    """Also write the single pictures (gt, pred and diff; model and geometry) of every N-th frame; 0 for none."""
     save_video: str = "True"
     """False writes the pictures of every frame instead of videos."""
     scale: float = 32.0

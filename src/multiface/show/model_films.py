@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from multiface.show.config import Kind
 from multiface.show.films import Film, Progress, start_film
 from multiface.show.panels import PanelRow
 from multiface.show.scene import Scene, has_frame
-from multiface.show.segment_films import batch_size, predictions
+from multiface.show.segment_films import batch_size, predictions, write_stills
 
 SIZE = (960, 720)
+PANELS = ("model", "geometry")
 DISTANCE = 1000.0  # mm, when nothing else says how far away cameras are
 PRIOR_EXPRESSIONS = 5
 MOST_EXPRESSIONS = 8
@@ -38,25 +40,32 @@ class Walk:
 
 
 def film_model(scene: Scene, kind: Kind, folder: Path, progress: Progress) -> Film:
-    """Make ``turntable.mp4``, ``path.mp4`` or ``walk.mp4``."""
-    size = scene.config.resolution or SIZE
+    """Make ``turntable.mp4``, ``path.mp4`` or ``walk.mp4``, and pictures where they are asked for."""
+    config = scene.config
+    size = config.resolution or SIZE
     avatar = Avatar(scene.model, scene.normalisation, scene.topology, scene.device, size)
     framing = Framing(avatar.mesh(avatar.mean_latent()), size, DISTANCE)
     walk = {"turntable": _turntable, "path": _path, "walk": _walk}[kind](scene, avatar, framing)
-    film = Film(kind, _TITLES[kind], folder / f"{kind}.mp4", fps=scene.config.fps)
-    row = DeviceRow(PanelRow(size, ("model", "geometry")), scene.device)
+    film = Film(kind, _TITLES[kind], folder / f"{kind}.mp4" if config.videos else None, fps=config.fps)
+    row = DeviceRow(PanelRow(size, PANELS), scene.device)
     total, batch = len(walk.places), min(batch_size(scene), 4)
-    with start_film(film, scene.config) as encoder:
+    every = config.still_every
+    with ExitStack() as stack:
+        encoder = stack.enter_context(start_film(film, config)) if config.videos else None
         for begin in range(0, total, batch):
             here = range(begin, min(begin + batch, total))
             views = np.stack([framing.view(walk.places[i]) for i in here])
             projections = np.stack([framing.projection(walk.places[i]) for i in here])
             shown = avatar.pictures(walk.latents[begin : here.stop], views, projections)
             for number, i in enumerate(here):
-                encoder.add(row.sheet([panel[number] for panel in shown], walk.headings[i]), i)
+                panels = [panel[number] for panel in shown]
+                if encoder is not None:
+                    encoder.add(row.sheet(panels, walk.headings[i]), i)
+                if every and i % every == 0:
+                    write_stills(folder, f"{kind}_{i:05d}", PANELS, panels)
             film.pictures = here.stop
             progress(film.title, film.pictures, total)
-    film.frames = encoder.frames
+    film.frames = 0 if encoder is None else encoder.frames
     return film
 
 

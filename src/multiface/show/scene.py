@@ -113,6 +113,12 @@ def open_scene(config: VisualizeConfig) -> Scene:
             f"--show {' '.join(of_capture)} needs a capture to compare with",
             remedy="Name its folder as the first word, or show the model alone: --show turntable",
         )
+    named = [f"--{name}" for name in ("segments", "cameras", "frames") if getattr(config, name)]
+    if named and config.data_dir is None:
+        raise ArgumentError(
+            f"{', '.join(named)} can only be chosen from a capture, and none was given",
+            remedy="Name its folder as the first word, or leave them out: the model is then shown alone",
+        )
     if "path" in config.kinds and config.camera_path is None and config.data_dir is None:
         raise ArgumentError(
             "there is no camera path", expected="--camera_path FILE, or a capture whose cameras are followed", found="neither"

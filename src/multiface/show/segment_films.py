@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 
 from multiface.capture import Capture, read_audio, write_image
 from multiface.core.files import make_folder
-from multiface.data import Batch, BatchLoader, Sample, SampleIndex
+from multiface.data import Batch, BatchLoader, DevicePrefetcher, Sample, SampleIndex
 from multiface.evaluate.metrics import masked_psnr
 from multiface.show.compositor import DeviceRow, DifferenceColours, picture_bytes
 from multiface.show.config import Kind
@@ -74,11 +74,11 @@ class SegmentFilmer:
                     heading = f"{film.segment}   frame {key.frame}   camera {film.camera}"
                     encoder.add(self._panels.row.sheet(panels, heading), timeline.ticks[key])
                 if every and film.pictures % every == 0:
-                    _write_stills(self.folder, f"val_{film.segment}_{film.camera}_{key.frame}", self._panels.names, panels)
+                    write_stills(self.folder, f"val_{film.segment}_{film.camera}_{key.frame}", self._panels.names, panels)
                 if film.pictures == len(samples) // 2 and self.kind == "comparison":
                     film.example = (panels[0].cpu().numpy().copy(), panels[1].cpu().numpy().copy())
                 film.pictures += 1
-            film.psnr += self._panels.psnr
+            film.psnr += self._panels.psnr.tolist()  # only now: sheets are composed while the device still computes
             progress(film.title, film.pictures, len(samples))
 
 
@@ -97,10 +97,11 @@ def predictions(
         drop_broken=config.drop_broken,
         cache_bytes=0,
     )
-    for batch in loader:
-        moved = batch.to(scene.device)
-        with torch.no_grad():
-            yield moved, step.predict(moved, sample=False, render=kind == "comparison")
+    with closing(iter(DevicePrefetcher(loader, scene.device))) as batches:
+        for batch in batches:
+            with torch.no_grad():
+                prediction = step.predict(batch, sample=False, render=kind == "comparison")
+            yield batch, prediction
 
 
 def batch_size(scene: Scene) -> int:
@@ -118,7 +119,7 @@ class _PhotoPanels:
         size = (data.picture_size if data is not None else None) or (1, 1)
         self.row = DeviceRow(Comparison(size, scale=scene.config.scale).row, scene.device)
         self._difference = DifferenceColours(scene.config.scale, scene.device)
-        self.psnr: list[float] = []
+        self.psnr = torch.zeros(0)
 
     def pictures(self, prediction: Prediction, batch: Batch) -> list[torch.Tensor]:
         image, weight, photo = prediction.image, prediction.weight, batch.photo
@@ -126,7 +127,7 @@ class _PhotoPanels:
             raise ValueError("a comparison needs rendered predictions and photos")
         shown = picture_bytes(image)
         mask = prediction.covered & (weight.amax(1) > 0)
-        self.psnr = masked_psnr(_planes(shown), _planes(photo), mask).tolist()
+        self.psnr = masked_psnr(_planes(shown), _planes(photo), mask)
         return [to_display_tensor(photo), to_display_tensor(shown), self._difference(shown, photo, mask)]
 
 
@@ -142,7 +143,7 @@ class _TexturePanels:
         self._difference = DifferenceColours(scene.config.scale, scene.device)
         self._unseen = torch.tensor(NOT_COUNTED, dtype=torch.uint8, device=scene.device)
         self._normalisation = scene.normalisation
-        self.psnr: list[float] = []
+        self.psnr = torch.zeros(0)
 
     def pictures(self, prediction: Prediction, batch: Batch) -> list[torch.Tensor]:
         if prediction.target_texture is None or prediction.mask is None:
@@ -168,7 +169,7 @@ class _WarpPanels:
         legend = Legend("length of the displacement", self._field.scale, f"texels of {size}")
         self.row = DeviceRow(PanelRow((size, size), titles, legend=legend), scene.device)
         self._normalisation = scene.normalisation
-        self.psnr: list[float] = []
+        self.psnr = torch.zeros(0)
 
     def pictures(self, prediction: Prediction, batch: Batch) -> list[torch.Tensor]:
         if prediction.grid is None:
@@ -198,7 +199,8 @@ def _timeline(scene: Scene, segment: str, shown: list) -> tuple[Timeline, tuple[
     return timeline, (samples, rate) if len(samples) else None
 
 
-def _write_stills(folder: Path, tag: str, names: Sequence[str], panels: Sequence[torch.Tensor]) -> None:
+def write_stills(folder: Path, tag: str, names: Sequence[str], panels: Sequence[torch.Tensor]) -> None:
+    """Write ``pictures/<name>_<tag>.png`` for uint8 (H, W, 3) panels in display colours."""
     make_folder(folder / "pictures")
     for name, panel in zip(names, panels):
         write_image(folder / "pictures" / f"{name}_{tag}.png", panel.cpu().numpy())

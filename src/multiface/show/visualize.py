@@ -44,7 +44,8 @@ def visualize(config: VisualizeConfig, progress: Progress | None = None) -> Show
     Raises:
         MultifaceError: options that do not fit, nothing to show, no codec, a folder that cannot be written to.
     """
-    require_encoder()
+    if config.videos:
+        require_encoder()
     scene = open_scene(config)
     folder = make_folder(config.result_path)
     report = progress or (lambda what, done, total: None)
@@ -120,7 +121,8 @@ def _examples(page: Page, films: Sequence[Film]) -> None:
 
 def _videos(page: Page, films: Sequence[Film]) -> None:
     room = EMBEDDED_VIDEOS
-    page.section("Videos")
+    if any(film.path is not None for film in films):
+        page.section("Videos")
     for film in films:
         if film.path is None:
             continue
