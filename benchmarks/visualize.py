@@ -188,7 +188,7 @@ def stages(capture: Path, model: Path, options: argparse.Namespace) -> dict[str,
         panels = filmer._panels
 
         def compose(i: int) -> list:
-            shown = panels.pictures(predictions[i % 2], on_device[i % 2])
+            shown = panels.pictures(predictions[i % len(predictions)], on_device[i % len(predictions)])
             return [panels.row.sheet([p[n] for p in shown], f"frame {i} {n}") for n in range(options.batch)]
 
         result["colours, difference, sheet, copy to the host"] = timed(compose)

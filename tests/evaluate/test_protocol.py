@@ -181,7 +181,8 @@ def test_a_protocol_for_certain_people_refuses_others(capture: Capture) -> None:
     ("change", "message"),
     [
         ({"format": 2}, "'format'"),
-        ({"nmae": "x"}, "unknown fields: nmae"),
+        ({"nmae": "x"}, r"unknown fields: nmae \(expected only .*name"),
+        ({"anyone": {"camras": ["1"]}}, r"of a person: camras \(expected only cameras, frames, segments\)"),
         ({"name": ""}, "'name'"),
         ({"masks": {"texture": "all"}}, "'masks'"),
         ({"anyone": None}, "'people' or 'anyone'"),

@@ -145,8 +145,7 @@ def parse_protocol(content: Any, where: str | Path) -> Protocol:
     """
     check = _Check(where)
     check(isinstance(content, dict), "a protocol is a JSON object", type(content).__name__)
-    unknown = sorted(set(content) - _FIELDS)
-    check(not unknown, f"unknown fields: {', '.join(unknown)}", ", ".join(sorted(_FIELDS)))
+    check.fields(content, _FIELDS, "unknown fields")
     check(content.get("format") == FORMAT, f"'format' must be {FORMAT}", content.get("format"))
     name, version, about = content.get("name"), content.get("version", 1), content.get("about", "")
     check(isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable(), "'name' must be a short text", name)
@@ -195,6 +194,13 @@ class _Check:
             text = json.dumps(found, default=str)
             raise FormatError(f"protocol: {what}", where=self.where, found=text[:120])
 
+    def fields(self, content: Mapping[str, Any], known: set[str], what: str) -> None:
+        unknown = sorted(set(content) - known)
+        if unknown:
+            raise FormatError(
+                f"protocol: {what}: {', '.join(unknown)}", where=self.where, expected=f"only {', '.join(sorted(known))}"
+            )
+
     def one_of(self, content: Mapping[str, Any], key: str, allowed: tuple[str, ...]) -> str:
         value = content.get(key, allowed[0])
         self(value in allowed, f"'{key}' must be one of {', '.join(allowed)}", value)
@@ -202,8 +208,7 @@ class _Check:
 
 
 def _selection(values: Mapping[str, Any], check: _Check) -> Selection:
-    extra = sorted(set(values) - {"segments", "frames", "cameras"})
-    check(not extra, f"unknown fields of a person: {', '.join(extra)}", "segments, frames, cameras")
+    check.fields(values, {"segments", "frames", "cameras"}, "unknown fields of a person")
     segments: Any = values.get("segments")
     frames, cameras = values.get("frames", "all"), values.get("cameras", "all")
     kinds = ("names", "prefixes", "except_prefixes")

@@ -97,8 +97,8 @@ def predictions(
         drop_broken=config.drop_broken,
         cache_bytes=0,
     )
-    with closing(iter(DevicePrefetcher(loader, scene.device))) as batches:
-        for batch in batches:
+    with closing(DevicePrefetcher(loader, scene.device).shares()) as shares:
+        for batch in (share.batch for share in shares if share.batch is not None):
             with torch.no_grad():
                 prediction = step.predict(batch, sample=False, render=kind == "comparison")
             yield batch, prediction
