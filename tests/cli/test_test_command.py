@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from multiface.cli import run
-from multiface.cli.test import given_options, print_rows
+from multiface.cli.test import given_options, print_rows, tables_that_fit
+from multiface.evaluate.compare import Compared, comparison_rows
 from multiface.evaluate.figures import Published
 from multiface.evaluate.measurement import Measurement
 from multiface.evaluate.report import table_rows
@@ -56,6 +57,23 @@ def test_a_narrow_terminal_breaks_no_number() -> None:
     print_rows(Console(width=80, file=file), "84 test samples", *table_rows(results, published), whole=True)
     text = file.getvalue()
     assert text.count("28.8240 \u00b1 2.1621") == 3 and "12.5152" in text and "0.2091 \u00b1 0.0570" in text
+
+
+def test_many_models_fit_a_narrow_terminal() -> None:
+    values = {"psnr": 29.28, "ssim": 0.9238, "tex_denorm": 18.7499, "mesh_mm": 1.146, "mesh": 0.5341}
+    results = {name: Measurement(4, values) for name in ("frozen", "adapted", "mean")}
+    figure = Published("published/v1", {"tex_denorm": 12.5152, "mesh": 0.0229}, True)
+    name = "6795937--GHS-base_nosl"
+    comparison = comparison_rows([Compared(name, Path(name), None, 1, results, figure)], brief=True)
+    for width, tables in ((80, 2), (200, 1)):
+        file = io.StringIO()
+        for header, rows in tables_that_fit(*comparison, width):
+            print_rows(Console(width=width, file=file), "4 test samples, protocol tiny", header, rows, whole=True)
+        text = file.getvalue()
+        assert text.count("protocol tiny") == tables and max(map(len, text.splitlines())) <= width
+        assert all(
+            text.count(number) == count for number, count in (("18.7499", 2), ("1.146", 1), ("0.5341", 1), ("0.0229", 1))
+        )
 
 
 def test_csv_files_agree_with_the_json(whole_test: Path) -> None:

@@ -27,6 +27,8 @@ DESCRIPTION = (
     "a folder. Every published option is accepted."
 )
 ALIASES = {"model_ckpt": "model_path", "framelist": "framelist_test"}
+NAME_WIDTH = 12
+"""Characters that the names of rows keep on a narrow terminal."""
 
 
 def main(argv: list[str]) -> int:
@@ -143,8 +145,8 @@ def _compare(config: TestConfig, folder: Path, given: frozenset[str]) -> int:
 
                 stills.append(still_of(run, compared))
     label = plan.label
-    header, rows = comparison_rows(models, brief=True)
-    print_rows(out, f"{len(plan.test_set.index)} test samples, protocol {label}", header, rows)
+    for header, rows in tables_that_fit(*comparison_rows(models, brief=True), out.width):
+        print_rows(out, f"{len(plan.test_set.index)} test samples, protocol {label}", header, rows, whole=True)
     _print_digest(out, plan.test_set)
     for note in _shared_notes(models):
         out.print(f"note: {note}", soft_wrap=True, markup=False)
@@ -190,6 +192,18 @@ def _shared_notes(models: list[Compared]) -> list[str]:
     return [note if len(names) == len(tested) else f"{', '.join(names)}: {note}" for note, names in about.items()]
 
 
+def tables_that_fit(header: list[str], rows: list[list[str]], width: int) -> list[tuple[list[str], list[list[str]]]]:
+    """The comparison of models in one table, or in one for each report where that is wider than the terminal."""
+    header = [name.replace(": ", ":\n").replace(" (", "\n(") for name in header]
+    columns = list(zip(header, *rows))[1:]
+    needed = 4 + NAME_WIDTH + sum(2 + max(len(line) for text in column for line in text.split("\n")) for column in columns)
+    if needed <= width:
+        return [(header, rows)]
+    reports = (("frozen",), ("adapted", "published"))
+    chosen = [[i for i, name in enumerate(header) if i < 2 or name.startswith(report)] for report in reports]
+    return [([header[i] for i in some], [[row[i] for i in some] for row in rows]) for some in chosen if len(some) > 2]
+
+
 def _print_digest(out, test_set: TestSet) -> None:
     told = f"samples: SHA-256 {test_set.digest}; equal ones mean the same frames and cameras"
     out.print(f"  {told}", soft_wrap=True, markup=False)
@@ -204,12 +218,12 @@ def print_rows(out, title: str, header: list[str], rows: Iterable[list[str]], *,
     table = Table(title=Text(title), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for number, name in enumerate(header):
         first = number == 0
-        least = 12 if first and whole else None
+        least = NAME_WIDTH if first and whole else None
         justify = "left" if first else "right"
         table.add_column(Text(name), justify=justify, overflow="fold", min_width=least, no_wrap=whole and not first)
     for row in rows:
         table.add_row(*map(Text, row))
-    out.print(table)
+    out.print(table, crop=False)
 
 
 def _picture_writer(config: TestConfig, run: TestRun):
