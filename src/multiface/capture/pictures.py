@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ class Pictures:
 
     def photo(self, key: FrameKey, camera: str, out: np.ndarray | None, filters: np.ndarray | None = None) -> np.ndarray:
         """See :meth:`multiface.capture.Capture.photo`."""
-        return self._read(Name("photo", key, camera), self._layout.photo(key, camera), out, filters)
+        return self._read(Name("photo", key, camera), self._layout.photo, out, filters)
 
     def texture(self, key: FrameKey, camera: str, out: np.ndarray | None, filters: np.ndarray | None = None) -> np.ndarray:
         """See :meth:`multiface.capture.Capture.texture`.
@@ -40,7 +41,7 @@ class Pictures:
         Raises:
             FormatError: it is damaged, or not as large as its folder says.
         """
-        pixels = self._read(Name("texture", key, camera), self._layout.texture(key, camera), out, filters)
+        pixels = self._read(Name("texture", key, camera), self._layout.texture, out, filters)
         size = self._layout.texture_size
         if pixels.shape[:2] != (size, size):
             raise FormatError(
@@ -52,9 +53,11 @@ class Pictures:
             )
         return pixels
 
-    def _read(self, name: Name, path: Path, out: np.ndarray | None, filters: np.ndarray | None) -> np.ndarray:
+    def _read(
+        self, name: Name, path: Callable[[FrameKey, str], Path], out: np.ndarray | None, filters: np.ndarray | None
+    ) -> np.ndarray:
         if self._store is None:
-            return read_image(self.path(path), out, filters)
+            return read_image(self.path(path(name.key, name.camera)), out, filters)
         if filters is not None:
             filters[:] = 0
         return self._store.picture(name, out)

@@ -179,7 +179,7 @@ class BatchLoader:
         self._report(skipped)
 
     def ring(self, pinned: bool, filtered: bool = False) -> BufferRing:
-        """Memory for :meth:`read`: as many buffers as it fills ahead, and one for who takes them.
+        """Memory for :meth:`read`: as many buffers as it fills ahead, and two for who takes them.
 
         Args:
             pinned: Page-locked.
@@ -187,7 +187,7 @@ class BatchLoader:
         """
         views = self._most_views()
         ahead = BatchReader(self._reader, self._workers, views).ahead
-        return BufferRing(ahead + 1, self._reader.shape(views, min(views, self._n_frames()), filtered), pinned)
+        return BufferRing(ahead + 2, self._reader.shape(views, min(views, self._n_frames()), filtered), pinned)
 
     def _most_views(self) -> int:
         """Views that a batch has for this process at most."""

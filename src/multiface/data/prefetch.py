@@ -14,7 +14,8 @@ import torch
 
 from multiface.core.errors import MultifaceError
 from multiface.data.batch import Batch
-from multiface.data.buffers import BufferRing
+from multiface.data.batch_reader import ReadBatch
+from multiface.data.buffers import BatchBuffers, BufferRing
 from multiface.data.loader import BatchLoader, Share
 from multiface.data.png_rows import can_undo_filters
 
@@ -102,21 +103,24 @@ class DevicePrefetcher:
 
     def _produce(self, arrived: queue.Queue, stop: threading.Event, ring: BufferRing) -> None:
         last: BaseException | None = None
+        copying = _Copying(ring)
         try:
             with closing(self.loader.read(ring)) as batches:
                 for share, read in batches:
                     try:
                         item = self._moved(share, read)
-                    finally:
-                        if read.buffers is not None:
-                            ring.give(read.buffers)
+                    except BaseException:
+                        copying.add(read.buffers, None)
+                        raise
+                    copying.add(read.buffers, item.copied)
                     if not _put(arrived, item, stop):
                         break
         except BaseException as error:  # noqa: BLE001 - raised again where the batches are used
             last = error
+        copying.finish()
         _put(arrived, last, stop)
 
-    def _moved(self, share: Share, read: Any) -> _Arrived:
+    def _moved(self, share: Share, read: ReadBatch) -> _Arrived:
         if read.buffers is None or not read.samples:
             return _Arrived(share, None)
         names = tuple(read.keys), tuple(sample.camera for sample in read.samples)
@@ -126,8 +130,33 @@ class DevicePrefetcher:
             batch = read.buffers.batch_on(self.device, *names)
             copied = torch.cuda.Event()
             copied.record()
-        copied.synchronize()  # here, where only this thread waits: the buffer is then free
         return _Arrived(share._replace(batch=batch), copied)
+
+
+class _Copying:
+    """Buffers whose content is on the way to the device: one batch's at most, while the next one's is read and sent off."""
+
+    def __init__(self, ring: BufferRing) -> None:
+        self._ring = ring
+        self._last: tuple[BatchBuffers, torch.cuda.Event] | None = None
+
+    def add(self, buffers: BatchBuffers | None, copied: torch.cuda.Event | None) -> None:
+        """``buffers`` are free after ``copied``, or already; those of the batch before are given back now."""
+        self.finish()
+        if buffers is None:
+            return
+        if copied is None:
+            self._ring.give(buffers)
+        else:
+            self._last = buffers, copied
+
+    def finish(self) -> None:
+        """Wait for what is on the way, here where only this thread waits, and give its buffers back."""
+        if self._last is not None:
+            buffers, copied = self._last
+            self._last = None
+            copied.synchronize()
+            self._ring.give(buffers)
 
 
 def _put(arrived: queue.Queue, item: Any, stop: threading.Event) -> bool:
