@@ -181,7 +181,7 @@ def main() -> None:
     most = 1 if arguments.device == "cpu" else max(torch.cuda.device_count(), 1)
     arguments.processes = arguments.processes or [n for n in (1, 2, 4, 8) if n <= most]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    arguments.n_worker = arguments.n_worker or max(1, min(16, cores // max(arguments.processes) - 1))
+    arguments.n_worker = arguments.n_worker or max(1, min(16, cores // max(arguments.processes) * 3 // 4))
     results: list[dict] = []
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""Kernel that undoes the filters of PNG, one program (of one warp) for a few rows of a picture.
+"""Kernel that undoes the filters of PNG, one program for some rows of a picture.
 
 Each pixel may need the one to its left, the one above and the one above left. A program takes some rows at a time, each one
 pixel behind the row above, so that what a row needs from above was made one step before, in the lane beside. Rows whose
@@ -9,9 +9,9 @@ filter looks only to the left need nothing from above: programs begin at such ro
 import triton
 import triton.language as tl
 
-ROWS = 32
-"""Rows that a program has in hand at a time."""
-SHARE = 16
+ROWS = 256
+"""Rows that a program has in hand at a time, one to a thread."""
+SHARE = 128
 """Rows after which another program begins, at the next row that needs nothing from above."""
 
 
@@ -19,10 +19,10 @@ def launch(pictures, filters, rows=ROWS, share=SHARE):
     """Undo the filters of contiguous tensors of the current device, in place."""
     number, height, width, _ = pictures.shape
     grid = (number * triton.cdiv(height, share),)
-    undo_filters_kernel[grid](pictures, filters, height, width, ROWS=rows, SHARE=share, num_warps=1)
+    undo_filters_kernel[grid](pictures, filters, height, width, ROWS=rows, SHARE=share, num_warps=max(rows // 32, 1))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["height", "width"])
 def undo_filters_kernel(pictures, filters, height, width, ROWS: tl.constexpr, SHARE: tl.constexpr):
     """Turn the rows of ``pictures`` (N, H, W, 3) uint8 into pixels, in place; ``filters`` (N, H) uint8."""
     shares = tl.cdiv(height, SHARE)

@@ -21,7 +21,7 @@ def choose_device(name: str | None, launch: Launch | None = None) -> torch.devic
         ArgumentError: there is no such device here, or not one for each process.
     """
     device = _chosen(name, launch or Launch())
-    if device.type == "cuda":
+    if device.type == "cuda" and device.index is not None:  # without a number it is the current one already
         torch.cuda.set_device(device)
     return device
 

@@ -24,6 +24,10 @@ class ShardFiles(Protocol):
         """
         ...
 
+    def read_into(self, file: str, offset: int, target: memoryview) -> None:
+        """As many bytes as ``target`` holds, in it."""
+        ...
+
     def where(self, file: str) -> str:
         """The file's path or address, for people."""
         ...
@@ -50,6 +54,11 @@ class LocalShards:
 
     def read(self, file: str, offset: int, length: int) -> memoryview:
         target = self._memory(length)
+        self.read_into(file, offset, target)
+        return target
+
+    def read_into(self, file: str, offset: int, target: memoryview) -> None:
+        length = len(target)
         descriptor = self._descriptor(file)
         try:
             done = _read_at(descriptor, target, offset)
@@ -63,7 +72,6 @@ class LocalShards:
                 found=f"{os.fstat(descriptor).st_size:,}",
                 remedy="Copy the store again, or pack it again",
             )
-        return target
 
     def _memory(self, length: int) -> memoryview:
         have: bytearray | None = getattr(self._local, "memory", None)
@@ -154,6 +162,9 @@ class HttpShards:
         if length == 0:
             return bytearray()
         return self._get(file, length, {"Range": f"bytes={offset}-{offset + length - 1}"}, 206)
+
+    def read_into(self, file: str, offset: int, target: memoryview) -> None:
+        target[:] = self.read(file, offset, len(target))
 
     def read_file(self, file: str, limit: int) -> bytearray:
         """A whole file of at most ``limit`` bytes."""

@@ -120,8 +120,13 @@ class Store:
     def unpack(self, name: Name, entry: Entry, out: np.ndarray) -> None:
         """Read, check and unpack one entry."""
         file = self.manifest.shards[entry.shard].file
+        in_place = entry.codec == "raw" and entry.n_bytes == out.nbytes
         try:
-            payload = memoryview(self.shards.read(file, entry.offset, entry.n_bytes))
+            if in_place:
+                payload = out.reshape(-1).view(np.uint8).data
+                self.shards.read_into(file, entry.offset, payload)
+            else:
+                payload = memoryview(self.shards.read(file, entry.offset, entry.n_bytes))
         except FormatError as error:
             raise FormatError(
                 error.what,
@@ -132,6 +137,8 @@ class Store:
             ) from error
         if crc32(payload) != entry.crc:
             raise self._damaged(name, entry, "wrong checksum")
+        if in_place:
+            return
         try:
             decode(payload[: entry.length], entry.codec, out)
             if entry.zeros:

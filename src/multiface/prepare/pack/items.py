@@ -20,6 +20,10 @@ from multiface.prepare.capture import LeftOut
 from multiface.prepare.pack.settings import PackPlan
 
 
+_WORTH_UNPACKING = 0.8
+"""Pictures that LZ4 makes hardly smaller are kept as they are: unpacking costs more than reading a few bytes more."""
+
+
 class Item(NamedTuple):
     """A piece of work: what the views of a frame share (camera None), or one view."""
 
@@ -126,6 +130,8 @@ class ItemPacker:
             result.psnr.append((kind, _psnr(payload, zeros, codec, pixels)))
         else:
             payload = encode(pixels, codec)
+            if codec == "lz4" and len(payload) > _WORTH_UNPACKING * pixels.nbytes:
+                codec, payload = "raw", encode(pixels, "raw")
         crc = crc32(zeros, crc32(payload)) if zeros else crc32(payload)
         return Packed(name, codec, payload, zeros, crc, *pixels.shape[:2])
 
