@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from multiface.cli.options import expand_abbreviations, parse
+from multiface.cli.options import expand_abbreviations, named_options, parse
 from multiface.core.errors import ArgumentError
 from multiface.train.config import TestConfig, TrainConfig
 
@@ -60,6 +60,12 @@ def test_abbreviations_of_the_public_documentation() -> None:
 def test_the_first_word_is_the_capture() -> None:
     config = parse(TrainConfig, ["d", "--max_iter", "3"], command="train", description="", first="data_dir")
     assert (config.data_dir, config.max_iter) == (Path("d"), 3)
+
+
+def test_options_are_known_to_be_named_also_where_they_say_the_default() -> None:
+    words = ["d", "--arch", "base", "--no-compile", "--over", "--model-path=m", "--", "--seed"]
+    named = named_options(TrainConfig, words, first="data_dir", aliases={"model_path": "model_ckpt", "over": "overwrite"})
+    assert named == {"data_dir", "arch", "compile", "overwrite", "model_ckpt"}
 
 
 def test_ambiguous_beginnings_are_refused_with_the_choices() -> None:

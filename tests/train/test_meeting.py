@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import torch
@@ -40,6 +41,27 @@ def test_a_wrong_number_of_processes_is_said_by_the_first(store: dist.TCPStore) 
     (message,) = [error for error in said if isinstance(error, ArgumentError)]
     assert "expected 3 processes, found 2 after 1 s" in str(message)
     assert [error.code for error in said if isinstance(error, SystemExit)] == [2]
+
+
+def test_who_waits_longer_than_the_first_process_leaves_with_it_without_a_word(store: dist.TCPStore) -> None:
+    """The first process may keep the store, which goes with it."""
+    ended: dict[int, object] = {}
+
+    def arrive(rank: int, timeout: float) -> None:
+        try:
+            meet(place(store, rank, 3), timeout)
+        except ArgumentError as error:
+            ended[rank] = str(error)
+        except SystemExit as error:
+            ended[rank] = error.code
+
+    second = threading.Thread(target=arrive, args=(1, 60.0))
+    second.start()
+    began = time.monotonic()
+    arrive(0, 1.0)
+    second.join(10.0)
+    assert ended[1] == 2 and "found 2 after 1 s" in str(ended[0])
+    assert time.monotonic() - began < 5.0
 
 
 def test_two_processes_of_one_rank_are_refused(store: dist.TCPStore) -> None:

@@ -139,6 +139,16 @@ def test_options_and_data_that_changed_can_be_insisted_on(config: TrainConfig, t
     assert trainer.optimisation.learning_rate == pytest.approx(1e-4)
 
 
+def test_an_option_that_is_named_counts_also_where_it_is_the_default(config: TrainConfig) -> None:
+    train(replace(config, max_iter=2, val_every=100, lr=1e-3))
+    again = TrainConfig(resume=config.result_path)
+    with pytest.raises(ArgumentError, match=r"--lr 0.0003 \(the run has 0.001\)"):
+        build_trainer(again, Watcher(), given={"resume", "lr"})
+    trainer = build_trainer(again, Watcher(), given={"resume", "max_iter"})
+    trainer.close()
+    assert trainer.config.lr == 1e-3 and trainer.config.max_iter == TrainConfig().max_iter
+
+
 def test_two_trainings_do_not_write_to_one_folder_at_a_time(config: TrainConfig) -> None:
     first = build_trainer(replace(config, max_iter=1), Watcher())
     with pytest.raises(ArgumentError, match="still running"):

@@ -54,3 +54,38 @@ def test_who_stands_still_is_found_by_how_far_each_is(pair: list[Watch]) -> None
         pair[0].progress("computing")
     store.set("at 1", json.dumps([2, "waiting for its data after 7 updates"]))
     assert pair[0]._notes() == {0: (3, "computing"), 1: (2, "waiting for its data after 7 updates")}
+
+
+class Gone:
+    """A store whose keeper has gone."""
+
+    def __getattr__(self, name: str):
+        def fail(*arguments):
+            raise RuntimeError("Connection reset by peer")
+
+        return fail
+
+
+@pytest.mark.parametrize(("agent_store", "speaker"), [(False, 1), (True, 0)])
+def test_without_the_store_one_process_speaks_all_the_same(agent_store: bool, speaker: int) -> None:
+    said = []
+    for rank in range(3):
+        try:
+            Watch(Launch(rank, 3, agent_store=agent_store), Gone(), 60.0).failed(RuntimeError("gloo: Connection closed"))  # type: ignore[arg-type]
+        except JobError:
+            said.append(rank)
+        except SystemExit as stop:
+            assert stop.code == 1
+    assert said == [speaker]
+
+
+def test_a_standstill_of_the_process_that_keeps_the_store_is_said(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """It answers nobody, and the main thread waits for it."""
+    ended: list[int] = []
+    monkeypatch.setattr(watch, "GRACE", 0.01)
+    monkeypatch.setattr(watch.os, "_exit", ended.append)
+    for rank in (1, 2):
+        Watch(Launch(rank, 3, address="node7", port=29500), Gone(), 0.04)._run()  # type: ignore[arg-type]
+    assert ended == [1, 1]
+    said = capsys.readouterr().err
+    assert said.count("does not answer") == 1 and "node7 port 29500: process 0" in said

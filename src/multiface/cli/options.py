@@ -54,6 +54,20 @@ def parse(
     )
 
 
+def named_options(
+    cls: type, argv: list[str], *, first: str | None = None, aliases: Mapping[str, str] | None = None
+) -> set[str]:
+    """The fields of ``cls`` that the words name, also those that they set to what they are anyway; as for :func:`parse`."""
+    names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    words = expand_abbreviations(argv, sorted(names), aliases)
+    words = words[: words.index("--")] if "--" in words else words
+    said = {word[2:].partition("=")[0].replace("-", "_") for word in words if word.startswith("--")}
+    said |= {name.removeprefix("no_") for name in said}
+    if first is not None and words and not words[0].startswith("-"):
+        said.add(first)
+    return said & names
+
+
 def expand_abbreviations(argv: list[str], names: list[str], aliases: Mapping[str, str] | None = None) -> list[str]:
     """Replace every unambiguous beginning of a long option by the whole name, dashes and underscores alike.
 

@@ -7,6 +7,11 @@ import os
 from collections.abc import Iterator
 
 
+def quiet_libraries() -> None:
+    """Before PyTorch is imported: connections that break are told once, by us, and not by every process with its C++ stack."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
+
 @contextlib.contextmanager
 def one_voice() -> Iterator[None]:
     """For what all processes of a job do alike before they have met: only the first one of each machine is heard.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from multiface.cli.options import parse
+from multiface.cli.options import named_options, parse
 from multiface.cli.output import console, emit_json
-from multiface.cli.processes import one_voice
+from multiface.cli.processes import one_voice, quiet_libraries
 from multiface.train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -22,8 +22,10 @@ ALIASES = {"model_path": "model_ckpt", "framelist": "framelist_train"}
 
 
 def main(argv: list[str]) -> int:
+    quiet_libraries()
     with one_voice():
         config = parse(TrainConfig, argv, command="train", description=DESCRIPTION, first="data_dir", aliases=ALIASES)
+        given = named_options(TrainConfig, argv, first="data_dir", aliases=ALIASES)
     with one_voice():
         from multiface.train.devices import choose_device
         from multiface.train.distributed import job
@@ -33,14 +35,14 @@ def main(argv: list[str]) -> int:
         launch = read_launch()
         device = choose_device(stored_option(config, "device"), launch)
     with job(launch, device, config.timeout) as group:
-        return _first(config, group) if group.is_first else _other(config, group)
+        return _first(config, group, given) if group.is_first else _other(config, group)
 
 
-def _first(config: TrainConfig, group: Group) -> int:
+def _first(config: TrainConfig, group: Group, given: set[str]) -> int:
     from multiface.cli.training_display import TrainingDisplay, run_training
 
     with TrainingDisplay(console()) as display:
-        trainer, result = run_training(config, display, group)
+        trainer, result = run_training(config, display, group, given)
     display.summary(trainer, result)
     if result.interrupted:
         return 130

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from multiface.cli.options import parse
 from multiface.cli.output import console, emit_json
-from multiface.cli.processes import one_voice
+from multiface.cli.processes import one_voice, quiet_libraries
 from multiface.core.errors import ArgumentError
 from multiface.train.config import Architecture, TrainConfig
 
@@ -39,6 +39,7 @@ class TrainAllConfig(TrainConfig):
 
 
 def main(argv: list[str]) -> int:
+    quiet_libraries()
     with one_voice():
         config = parse(TrainAllConfig, _with_captures(argv), command="train-all CAPTURE...", description=DESCRIPTION)
         from multiface.train.many import make_tasks, read_capture_list

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -104,9 +105,17 @@ class TrainingDisplay:
         )
 
 
-def run_training(config: TrainConfig, display: TrainingDisplay, group: Group = ALONE) -> tuple[Trainer, TrainResult]:
-    """Build the trainer of ``config`` and run it under ``display``; in a job of several, this is the first process."""
-    trainer = build_trainer(config, display, group)
+def run_training(
+    config: TrainConfig, display: TrainingDisplay, group: Group = ALONE, given: Collection[str] = ()
+) -> tuple[Trainer, TrainResult]:
+    """Build the trainer of ``config`` and run it under ``display``; in a job of several, this is the first process.
+
+    Args:
+        config, given: Options, and the names of those that the user gave.
+        display: Who watches.
+        group: The processes of the job.
+    """
+    trainer = build_trainer(config, display, group, given)
     display.watch(trainer)
     return trainer, trainer.run()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import torch
@@ -25,7 +26,7 @@ from multiface.train.step import ScreenSettings, Step
 from multiface.train.warm_start import load_weights
 
 
-def build_trainer(config: TrainConfig, observer: Observer, group: Group = ALONE) -> Trainer:
+def build_trainer(config: TrainConfig, observer: Observer, group: Group = ALONE, given: Collection[str] = ()) -> Trainer:
     """Open the data, build the network, and make (or reopen) the result folder.
 
     Everything that can be wrong with the options or the capture is found before the folder is touched. With several
@@ -35,11 +36,12 @@ def build_trainer(config: TrainConfig, observer: Observer, group: Group = ALONE)
         config: Options.
         observer: Who watches; only that of the first process is told anything.
         group: The processes of the job.
+        given: Names of options that the user gave, also where they are the default: a run that is resumed must have them.
 
     Raises:
         MultifaceError: what does not fit and what to do.
     """
-    settled, notes = group.first(lambda: _settled(config, group))
+    settled, notes = group.first(lambda: _settled(config, group, given))
     config = settled if group.is_first else _local(config, settled)
     prepared = group.together(lambda: _Prepared(config, group))
     config, data = prepared.config, prepared.data
@@ -96,12 +98,12 @@ def _loaders(prepared: _Prepared, group: Group) -> tuple[BatchLoader, BatchLoade
     return train, dealt, data.loader(test, config.val_batch_size, shuffle=False) if fits else None
 
 
-def _settled(config: TrainConfig, group: Group) -> tuple[TrainConfig, list[str]]:
+def _settled(config: TrainConfig, group: Group, given: Collection[str]) -> tuple[TrainConfig, list[str]]:
     """The options that hold, of a fresh or a resumed run, and notes for the user; called on the first process."""
     config = restarted(config, group.launch)
     if config.resume is None:
         return config, []
-    config, overridden = resumed(config, RunFolder(config.resume))
+    config, overridden = resumed(config, RunFolder(config.resume), given)
     return config, [f"changed from what the run began with: {note}" for note in overridden]
 
 

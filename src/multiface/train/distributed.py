@@ -18,6 +18,8 @@ from multiface.train.launch import Launch
 from multiface.train.watch import NoWatch, Watch
 
 T = TypeVar("T")
+LAST_WORDS = 1.0
+"""Seconds that the first process has to say why all end, before the others do."""
 TIMEOUT = 600.0
 """Seconds after which a process that does not come, or makes no progress, ends the job."""
 
@@ -159,6 +161,8 @@ def job(launch: Launch, device: torch.device, timeout: float = TIMEOUT) -> Itera
     except BaseException as error:
         if group.ends_together:
             group.close()
+            if not group.is_first:
+                time.sleep(LAST_WORDS)  # launchers end all processes when one has ended: let the first one speak before
         else:
             group.watch.abandon()
             group.watch.failed(error)  # raises SystemExit instead when another failed first
@@ -247,8 +251,17 @@ def _check_in(launch: Launch, store: dist.Store, timeout: float) -> None:
         )
     here = store.add("here", 1)
     deadline = time.monotonic() + timeout
-    while (here := store.add("here", 0)) < launch.world_size and time.monotonic() < deadline:
-        time.sleep(0.05)
+    try:
+        while (here := store.add("here", 0)) < launch.world_size and time.monotonic() < deadline:
+            if launch.rank > 0 and store.add("given up", 0):
+                break
+            time.sleep(0.05)
+        if here < launch.world_size:
+            _leave_together(launch, store)
+    except (dist.DistError, RuntimeError):
+        if launch.rank == 0:
+            raise
+        raise SystemExit(ArgumentError.exit_status) from None  # the first process had the store, and has ended
     if here < launch.world_size:
         if launch.rank > 0:
             raise SystemExit(ArgumentError.exit_status)  # the first process says it
@@ -258,6 +271,17 @@ def _check_in(launch: Launch, store: dist.Store, timeout: float) -> None:
             found=f"{here} after {timeout:.0f} s",
             remedy="Start as many as WORLD_SIZE says (torchrun: --nnodes and --nproc_per_node, on every machine)",
         )
+
+
+def _leave_together(launch: Launch, store: dist.Store) -> None:
+    """The first process may keep the store: those that came leave before it, lest each complains that it is gone."""
+    if launch.rank > 0:
+        store.add("left", 1)
+        return
+    store.add("given up", 1)
+    deadline = time.monotonic() + LAST_WORDS
+    while store.add("left", 0) < store.add("here", 0) - 1 and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _check_devices(group: Group, device: torch.device) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,15 +35,20 @@ def restarted(config: TrainConfig, launch: Launch) -> TrainConfig:
     return replace(config, resume=folder.path) if folder.holds_state else replace(config, overwrite=True)
 
 
-def resumed(config: TrainConfig, folder: RunFolder) -> tuple[TrainConfig, list[str]]:
+def resumed(config: TrainConfig, folder: RunFolder, named: Collection[str] = ()) -> tuple[TrainConfig, list[str]]:
     """The stored options with what the command line may change, and notes about what else it changed.
+
+    Args:
+        config: Options of the command line.
+        folder: Of the run.
+        named: Options that the command line names; others count as given where they are not the default.
 
     Raises:
         ArgumentError: the command line differs in an option that belongs to the run, without ``--override``; all are listed.
     """
     stored = folder.require()
     now, defaults = config.to_json(), TrainConfig().to_json()
-    given = {name for name in now if name in stored and now[name] != defaults[name]}
+    given = {name for name in now if name in stored and (name in named or now[name] != defaults[name])}
     different = [name for name in stored if name in given - FREE_ON_RESUME and not _same(now[name], stored[name])]
     notes = [f"--{name} {now[name]} (the run has {stored[name]})" for name in different]
     if different and not config.override:

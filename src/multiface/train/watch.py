@@ -134,10 +134,14 @@ class Watch(NoWatch):
             with self._lock:
                 first = self._store.compare_set("failure", "", mine).decode(errors="replace")
         except RuntimeError:  # the store went with the process that kept it
-            return True
+            return self._speaks_without_store()
         if first == mine:
             tell_launcher(text)
         return first == mine
+
+    def _speaks_without_store(self) -> bool:
+        """Where nobody can be asked who was first, the first process speaks, or the next one where that kept the store."""
+        return self._launch.rank == (0 if self._launch.agent_store else 1)
 
     def _failure(self) -> str | None:
         with self._lock:
@@ -161,19 +165,29 @@ class Watch(NoWatch):
             try:
                 with self._lock:
                     self._store.set(f"at {self._launch.rank}", json.dumps([self._count, self._what]))
-                failed = self._failure() is not None
+                failed, lost = self._failure() is not None, False
             except RuntimeError:
-                failed = True
+                failed = lost = True
             if failed or self._abandoned:
-                self._end_after_grace()
+                self._end_after_grace(lost)
                 return
             if time.monotonic() - self._since > self._timeout:
                 self._end_standstill()
 
-    def _end_after_grace(self) -> None:
-        """The main thread usually notices by itself, since its connections break; on a GPU it may wait for ever."""
-        if not self._stopped.wait(GRACE):
-            os._exit(1)
+    def _end_after_grace(self, lost: bool) -> None:
+        """The main thread usually notices by itself, since its connections break; on a GPU it may wait for ever.
+
+        Args:
+            lost: Whether the process that keeps the store does not answer, so that nobody else can have said anything.
+        """
+        if self._stopped.wait(GRACE):
+            return
+        if lost and not self._told and self._speaks_without_store():
+            keeper = "the launcher" if self._launch.agent_store else "process 0"
+            text = f"{keeper}, which the processes of the job meet at, does not answer any more"
+            remedy = "Look at it and its machine; --resume goes on from the last checkpoint"
+            self._say(JobError(text, where=f"{self._launch.address} port {self._launch.port}", remedy=remedy))
+        os._exit(1)
 
     def _end_standstill(self) -> None:
         notes = self._notes()
@@ -187,9 +201,12 @@ class Watch(NoWatch):
             remedy="Look at that process and its machine; --resume goes on from the last checkpoint",
         )
         if self._claim(str(error)):
-            sys.stderr.write(f"multiface: {error}\n")
-            sys.stderr.flush()
+            self._say(error)
         os._exit(error.exit_status)
+
+    def _say(self, error: JobError) -> None:
+        sys.stderr.write(f"multiface: {error}\n")
+        sys.stderr.flush()
 
     def _notes(self) -> dict[int, tuple[int, str]]:
         notes: dict[int, tuple[int, str]] = {self._launch.rank: (self._count, self._what)}
