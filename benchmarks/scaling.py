@@ -88,7 +88,8 @@ def _wait(running: list[subprocess.Popen], deadline: float) -> list[int]:
 
 def summarise(results: list[dict]) -> dict:
     """The figures that are asked for, as far as they are there."""
-    found = {(result["processes"], result["section"]): result for result in results if "error" not in result}
+    failed = [result for result in results if "error" in result or "left_out" in result]
+    found = {(result["processes"], result["section"]): result for result in results if result not in failed}
     numbers = sorted({n for n, _ in found})
     one, reference = found.get((1, "training")), found.get((1, "losses"), {}).get("totals")
     figures: dict = {"images_per_second": {}, "scaling": {}, "step_scaling": {}, "losses_differ": {}}
@@ -98,18 +99,18 @@ def summarise(results: list[dict]) -> dict:
             figures["images_per_second"][n] = training["images_per_second"]
         if training and one:
             figures["scaling"][n] = training["images_per_second"] / one["images_per_second"]
-        if "ms" in found.get((n, "step"), {}) and "ms" in found.get((1, "step"), {}):
+        if (n, "step") in found and (1, "step") in found:
             figures["step_scaling"][n] = n * found[1, "step"]["ms"] / found[n, "step"]["ms"]
-        if losses and reference and "totals" in losses:
+        if losses and reference:
             figures["losses_differ"][n] = _difference(losses["totals"], reference)
         if training and reference and n == max(numbers) > 1:
             figures["compiled_losses_differ"] = _difference(training["totals"], reference)
-    loop, checkpoint = found.get((1, "loop"), {}), found.get((1, "checkpoint"), {})
-    if one and "ms" in loop:
+    loop, checkpoint = found.get((1, "loop")), found.get((1, "checkpoint"))
+    if one and loop:
         figures["trainer_adds"] = one["ms"] / loop["ms"] - 1
-    if "lost_s" in checkpoint:
+    if checkpoint:
         figures |= {name: checkpoint[name] for name in ("lost_s", "lost_per_1000_updates")}
-    figures["failed"] = [result for result in results if "error" in result or "left_out" in result]
+    figures["failed"] = failed
     return figures
 
 

@@ -68,7 +68,8 @@ class TrainingDisplay:
             if index is not None and index.skipped:
                 first = index.skipped[0]
                 self.console.print(
-                    f"left out of the {name} set: {len(index.skipped)}, the first: {first.what} ({first.reason})"
+                    f"left out of the {name} set: {len(index.skipped)}, the first: {first.what} ({first.reason})",
+                    soft_wrap=True,
                 )
 
     def updated(self, position: Position, values: dict[str, float], images_per_second: float) -> None:
@@ -90,7 +91,8 @@ class TrainingDisplay:
         """Say how it ended, where everything is, and how to go on."""
         if result.skipped:
             name, reason = result.skipped[0]
-            self.console.print(f"broken files left out while training: {len(result.skipped)}, the first: {name} ({reason})")
+            text = f"broken files left out while training: {len(result.skipped)}, the first: {name} ({reason})"
+            self.console.print(text, soft_wrap=True)
         if result.discarded:
             self.console.print(f"batches discarded for a jump of the loss: {result.discarded}")
         folder = trainer.folder.path
