@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 
 from multiface.core.errors import ArgumentError, DependencyError
-from multiface.train.devices import choose_device
+from multiface.train.devices import choose_device, find_device
 from multiface.train.distributed import join, meet
 from multiface.train.launch import Launch
 
@@ -96,6 +96,7 @@ class TestDevices:
         assert choose_device(None, Launch(6, 8, 2, 4, agent_store=True)) == torch.device("cuda:2")
         assert choose_device("cuda", Launch(6, 8, 2, 4, agent_store=True)) == torch.device("cuda:2")
         assert choose_device("cpu", Launch(6, 8, 2, 4)) == torch.device("cpu")
+        assert find_device(None, Launch(7, 8, 3, 4, agent_store=True)) == torch.device("cuda:3")
         assert self.current == [torch.device("cuda:2")] * 2
 
     def test_the_gpu_that_is_asked_for_becomes_the_current_one(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from multiface.train.watch import Watch
 @pytest.fixture
 def pair(monkeypatch: pytest.MonkeyPatch) -> list[Watch]:
     monkeypatch.setattr(watch, "CONSEQUENCE", 0.3)
+    monkeypatch.setattr(watch, "LAST_LOOK", 0.0)
     store = dist.HashStore()
     return [Watch(Launch(rank, 2), store, 60.0) for rank in range(2)]
 
@@ -54,6 +55,22 @@ def test_who_stands_still_is_found_by_how_far_each_is(pair: list[Watch]) -> None
         pair[0].progress("computing")
     store.set("at 1", json.dumps([2, "waiting for its data after 7 updates"]))
     assert pair[0]._notes() == {0: (3, "computing"), 1: (2, "waiting for its data after 7 updates")}
+
+
+def test_who_has_heard_of_a_failure_is_silent_when_the_store_goes_with_it(pair: list[Watch], monkeypatch) -> None:
+    """The process that keeps the store waits until the others have looked."""
+    waited: list[float] = []
+    monkeypatch.setattr(watch, "LAST_LOOK", 7.0)
+    monkeypatch.setattr(watch, "GRACE", 0.01)
+    monkeypatch.setattr(watch.os, "_exit", lambda status: None)
+    monkeypatch.setattr(watch.time, "sleep", waited.append)
+    pair[0].failed(CaptureError("is broken"))
+    assert waited == [7.0]
+    pair[1]._timeout = 0.04
+    pair[1]._run()
+    pair[1]._store = Gone()  # type: ignore[assignment]
+    with pytest.raises(SystemExit):
+        pair[1].failed(RuntimeError("gloo: Connection closed by peer"))
 
 
 class Gone:

@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
 
 
 def _run(config: TrainAllConfig, tasks: list[Task]) -> int:
-    from multiface.train.devices import choose_device
+    from multiface.train.devices import find_device
     from multiface.train.distributed import meet
     from multiface.train.launch import read_launch
     from multiface.train.many import OwnBoard, Runner, SharedBoard, wait_for_all
@@ -63,7 +63,7 @@ def _run(config: TrainAllConfig, tasks: list[Task]) -> int:
     out = console()
     with one_voice():
         launch = read_launch()
-        device = choose_device(config.device, launch)
+        device = find_device(config.device, launch)
     board = OwnBoard() if launch.world_size == 1 else SharedBoard(meet(launch, config.timeout))
     name = None if config.device is None and launch.world_size == 1 else str(device)
     runner = Runner(tasks, config, board, name, config.test, lambda line: out.print(line, soft_wrap=True, markup=False))

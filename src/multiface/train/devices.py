@@ -20,13 +20,14 @@ def choose_device(name: str | None, launch: Launch | None = None) -> torch.devic
     Raises:
         ArgumentError: there is no such device here, or not one for each process.
     """
-    device = _chosen(name, launch or Launch())
+    device = find_device(name, launch or Launch())
     if device.type == "cuda" and device.index is not None:  # without a number it is the current one already
         torch.cuda.set_device(device)
     return device
 
 
-def _chosen(name: str | None, launch: Launch) -> torch.device:
+def find_device(name: str | None, launch: Launch) -> torch.device:
+    """As :func:`choose_device`, for those who only pass it on: no GPU becomes the current one, which would take its memory."""
     if launch.world_size > 1 and name in (None, "cuda") and (name == "cuda" or torch.cuda.is_available()):
         return _gpu_of(launch)
     if launch.world_size > 1 and name is not None and name.startswith("cuda:"):

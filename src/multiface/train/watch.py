@@ -16,6 +16,8 @@ from multiface.train.launch import Launch
 
 BEAT = 1.0
 """Seconds between two looks at the store."""
+LAST_LOOK = 2 * BEAT
+"""Seconds that a process which keeps the store stays after it failed, so that the others can read why."""
 GRACE = 15.0
 """Seconds that a process has to end by itself after another one failed."""
 CONSEQUENCE = 5.0
@@ -66,6 +68,7 @@ class Watch(NoWatch):
         self._since = time.monotonic()
         self._told = False
         self._abandoned = False
+        self._heard = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="multiface-watch", daemon=True)
 
@@ -111,7 +114,7 @@ class Watch(NoWatch):
         if self._told or isinstance(error, (SystemExit, KeyboardInterrupt)):
             return
         broken = isinstance(error, dist.DistError) or _is_broken_connection(error)
-        if broken and self._wait_for_failure(CONSEQUENCE) is not None:
+        if broken and (self._heard or self._wait_for_failure(CONSEQUENCE) is not None):
             raise SystemExit(1) from None
         text = str(error) if isinstance(error, MultifaceError) else f"{type(error).__name__}: {str(error)[:500]}"
         if broken:
@@ -121,6 +124,7 @@ class Watch(NoWatch):
         if not self._claim(text):
             raise SystemExit(1) from None
         self._told = True
+        self._linger()
         if broken:
             raise JobError(text) from error
         if isinstance(error, MultifaceError):
@@ -134,10 +138,15 @@ class Watch(NoWatch):
             with self._lock:
                 first = self._store.compare_set("failure", "", mine).decode(errors="replace")
         except RuntimeError:  # the store went with the process that kept it
-            return self._speaks_without_store()
+            return self._speaks_without_store() and not self._heard
         if first == mine:
             tell_launcher(text)
         return first == mine
+
+    def _linger(self) -> None:
+        """Where the store goes with this process, the others look there once more before."""
+        if self._launch.rank == 0 and not self._launch.agent_store:
+            time.sleep(LAST_LOOK)
 
     def _speaks_without_store(self) -> bool:
         """Where nobody can be asked who was first, the first process speaks, or the next one where that kept the store."""
@@ -166,6 +175,7 @@ class Watch(NoWatch):
                 with self._lock:
                     self._store.set(f"at {self._launch.rank}", json.dumps([self._count, self._what]))
                 failed, lost = self._failure() is not None, False
+                self._heard |= failed
             except RuntimeError:
                 failed = lost = True
             if failed or self._abandoned:
@@ -202,6 +212,7 @@ class Watch(NoWatch):
         )
         if self._claim(str(error)):
             self._say(error)
+            self._linger()
         os._exit(error.exit_status)
 
     def _say(self, error: JobError) -> None:
