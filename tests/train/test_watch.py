@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 import torch.distributed as dist
@@ -106,3 +107,30 @@ def test_a_standstill_of_the_process_that_keeps_the_store_is_said(monkeypatch: p
     assert ended == [1, 1]
     said = capsys.readouterr().err
     assert said.count("does not answer") == 1 and "node7 port 29500: process 0" in said
+
+
+class Frozen:
+    """A store whose keeper stands still: it takes requests and answers none."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def set(self, *arguments) -> None:
+        self.released.wait(20.0)
+
+    def check(self, names: list[str]) -> bool:
+        return False
+
+
+def test_a_store_that_never_answers_ends_the_job(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    ended, store = threading.Event(), Frozen()
+    monkeypatch.setattr(watch.os, "_exit", lambda status: ended.set())
+    each = Watch(Launch(1, 2, address="node7", port=29500), store, 0.2)  # type: ignore[arg-type]
+    each.start()
+    try:
+        assert ended.wait(10.0)
+    finally:
+        each._stopped.set()
+        store.released.set()
+        each._guard.join()
+    assert "process 0, which the processes of the job meet at, does not answer" in capsys.readouterr().err

@@ -70,11 +70,14 @@ class Watch(NoWatch):
         self._abandoned = False
         self._heard = False
         self._stopped = threading.Event()
+        self._asked: float | None = None  # since when the store owes an answer
         self._thread = threading.Thread(target=self._run, name="multiface-watch", daemon=True)
+        self._guard = threading.Thread(target=self._watch_store, name="multiface-watch-store", daemon=True)
 
     def start(self) -> None:
         """Begin to watch."""
         self._thread.start()
+        self._guard.start()
 
     def stop(self) -> None:
         """Watch no more: the job ends in an orderly way."""
@@ -171,6 +174,7 @@ class Watch(NoWatch):
     def _run(self) -> None:
         beat = min(BEAT, self._timeout / 4)
         while not self._stopped.wait(beat):
+            self._asked = time.monotonic()
             try:
                 with self._lock:
                     self._store.set(f"at {self._launch.rank}", json.dumps([self._count, self._what]))
@@ -178,6 +182,7 @@ class Watch(NoWatch):
                 self._heard |= failed
             except RuntimeError:
                 failed = lost = True
+            self._asked = None
             if failed or self._abandoned:
                 self._end_after_grace(lost)
                 return
@@ -192,7 +197,21 @@ class Watch(NoWatch):
         """
         if self._stopped.wait(GRACE):
             return
-        if lost and not self._told and self._speaks_without_store():
+        if lost:
+            self._end_lost()
+        else:
+            os._exit(1)
+
+    def _watch_store(self) -> None:
+        """Where the process that keeps the store stands still, no answer ever comes, and no error either."""
+        while not self._stopped.wait(min(BEAT, self._timeout / 4)):
+            asked = self._asked
+            if asked is not None and time.monotonic() - asked > self._timeout:
+                self._end_lost()
+
+    def _end_lost(self) -> None:
+        """The store does not answer: nobody else can have said so."""
+        if not self._told and self._speaks_without_store():
             keeper = "the launcher" if self._launch.agent_store else "process 0"
             text = f"{keeper}, which the processes of the job meet at, does not answer any more"
             remedy = "Look at it and its machine; --resume goes on from the last checkpoint"
