@@ -107,22 +107,7 @@ def open_scene(config: VisualizeConfig) -> Scene:
     """
     if config.model_path is None:
         raise ArgumentError("no model was given", expected="--model_path FILE", remedy="Train one with `multiface train`")
-    of_capture = [kind for kind in config.kinds if kind in OF_A_CAPTURE]
-    if of_capture and config.data_dir is None:
-        raise ArgumentError(
-            f"--show {' '.join(of_capture)} needs a capture to compare with",
-            remedy="Name its folder as the first word, or show the model alone: --show turntable",
-        )
-    named = [f"--{name}" for name in ("segments", "cameras", "frames") if getattr(config, name)]
-    if named and config.data_dir is None:
-        raise ArgumentError(
-            f"{', '.join(named)} can only be chosen from a capture, and none was given",
-            remedy="Name its folder as the first word, or leave them out: the model is then shown alone",
-        )
-    if "path" in config.kinds and config.camera_path is None and config.data_dir is None:
-        raise ArgumentError(
-            "there is no camera path", expected="--camera_path FILE, or a capture whose cameras are followed", found="neither"
-        )
+    _check_kinds(config)
     device = choose_device(config.device)
     model = load_model(config.model_path)
     _check(model, config)
@@ -143,6 +128,33 @@ def open_scene(config: VisualizeConfig) -> Scene:
         cameras,
         [],
     )
+
+
+def _check_kinds(config: VisualizeConfig) -> None:
+    """Options that name something have to go with what is shown: none of them is passed over in silence."""
+    of_capture = [kind for kind in config.kinds if kind in OF_A_CAPTURE]
+    if of_capture and config.data_dir is None:
+        raise ArgumentError(
+            f"--show {' '.join(of_capture)} needs a capture to compare with",
+            remedy="Name its folder as the first word, or show the model alone: --show turntable",
+        )
+    named = [f"--{name}" for name in ("segments", "cameras", "frames") if getattr(config, name)]
+    if named and config.data_dir is None:
+        raise ArgumentError(
+            f"{', '.join(named)} can only be chosen from a capture, and none was given",
+            remedy="Name its folder as the first word, or leave them out: the model is then shown alone",
+        )
+    if "path" in config.kinds and config.camera_path is None and config.data_dir is None:
+        raise ArgumentError(
+            "there is no camera path", expected="--camera_path FILE, or a capture whose cameras are followed", found="neither"
+        )
+    if config.frames and "walk" not in config.kinds:
+        raise ArgumentError(
+            "--frames are the expressions of a latent walk, and none is shown",
+            remedy="Add walk to --show, or choose what to show with --segments",
+        )
+    if config.camera_path is not None and "path" not in config.kinds:
+        raise ArgumentError("--camera_path was given, and no camera path is shown", remedy="Add path to --show")
 
 
 def choose_segments(data: DataSetup, config: VisualizeConfig) -> dict[str, tuple[FrameKey, ...]]:
