@@ -200,8 +200,9 @@ def test_a_model_that_cannot_be_tested_is_named_and_the_others_are_measured(
     found = {model["name"]: model for model in json.loads(captured.out)["models"]}
     assert found["junk.pth"]["result"] is None and found["good"]["result"]["frozen"]["psnr"] > 0
     (tmp_path / "empty").mkdir()
-    assert run(["test", str(trainable_capture), "--models", str(tmp_path / "empty")]) == 2
-    assert "no checkpoint" in capsys.readouterr().err
+    nothing = ["test", str(trainable_capture), "--models", str(tmp_path / "empty"), "--result_path", str(tmp_path / "none")]
+    assert run(nothing) == 2
+    assert "no checkpoint" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
 def test_protocols_are_listed_and_resolved(trainable_capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

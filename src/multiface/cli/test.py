@@ -129,10 +129,11 @@ def write_results(config: TestConfig, results: dict[str, Measurement | None], ru
 
 def _compare(config: TestConfig, folder: Path, given: frozenset[str]) -> int:
     from multiface.core.files import make_folder
-    from multiface.evaluate.compare import compare_models, comparison_rows
+    from multiface.evaluate.compare import compare_models, comparison_rows, find_checkpoints
     from multiface.evaluate.settle import plan_test
 
     out = console()
+    find_checkpoints(folder)  # a folder without models is refused before anything is written
     plan = plan_test(config, given)
     make_folder(config.result_path)
     models: list[Compared] = []
