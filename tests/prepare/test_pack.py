@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from multiface.capture import AVERAGE, Capture
+from multiface.capture import AVERAGE, Capture, write_image
 from multiface.capture.resize import resample_texture
+from multiface.capture.store.index import Name
 from multiface.core.errors import ArgumentError, CaptureError, StorageError
 from multiface.core.lock import folder_lock
 from multiface.data import BatchLoader, build_index
@@ -118,6 +119,23 @@ def test_lossy_codecs_report_psnr_and_keep_what_was_not_seen(tmp_path, codec):
     for kind, measured in values.items():
         assert report.psnr[kind]["mean"] == pytest.approx(np.mean(measured), abs=2e-3)
         assert report.psnr[kind]["lowest"] == pytest.approx(min(measured), abs=2e-3)
+
+
+def test_what_lz4_hardly_shrinks_is_kept_as_it_is(tmp_path):
+    """Noise as it is, and smaller where it pays; both come back bit by bit, read into memory that is given."""
+    capture = write_small_capture(tmp_path / "a")
+    key, (first, second, *_) = capture.frames[0], list(capture.cameras)
+    noise = np.random.default_rng(0).integers(0, 256, capture.texture(key, first).shape, np.uint8)
+    write_image(capture.layout.texture(key, first), noise)
+    write_image(capture.layout.texture(key, second), np.full_like(noise, 7))
+    pack_capture(capture.path, tmp_path / "b")
+    packed = Capture(tmp_path / "b")
+    codecs = [packed.store.find(Name("texture", key, camera)).codec for camera in (first, second)]
+    assert codecs == ["raw", "lz4"]
+    for camera in (first, second):
+        out = np.empty_like(noise)
+        assert packed.texture(key, camera, out) is out
+        np.testing.assert_array_equal(out, capture.texture(key, camera))
 
 
 def test_a_store_can_be_packed_again(capture, tmp_path):

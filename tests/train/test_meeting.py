@@ -90,7 +90,12 @@ class TestDevices:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
         self.current: list[torch.device] = []
-        monkeypatch.setattr(torch.cuda, "set_device", self.current.append)
+
+        def set_device(device: torch.device) -> None:
+            assert device.index is not None, "as PyTorch's own"
+            self.current.append(device)
+
+        monkeypatch.setattr(torch.cuda, "set_device", set_device)
 
     def test_the_place_on_the_machine_chooses(self) -> None:
         assert choose_device(None, Launch(6, 8, 2, 4, agent_store=True)) == torch.device("cuda:2")
@@ -102,6 +107,11 @@ class TestDevices:
     def test_the_gpu_that_is_asked_for_becomes_the_current_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch, "empty", lambda *size, device: None)
         assert choose_device("cuda:1") == torch.device("cuda:1") and self.current == [torch.device("cuda:1")]
+
+    def test_a_process_alone_stays_on_the_current_gpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch, "empty", lambda *size, device: None)
+        for name in (None, "cuda"):
+            assert choose_device(name) == torch.device("cuda") and not self.current
 
     def test_more_processes_than_gpus(self) -> None:
         with pytest.raises(ArgumentError, match=r"more processes on this machine than GPUs.*--nproc_per_node=4"):

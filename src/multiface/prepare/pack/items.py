@@ -19,7 +19,6 @@ from multiface.core.errors import CaptureError, FormatError
 from multiface.prepare.capture import LeftOut
 from multiface.prepare.pack.settings import PackPlan
 
-
 _WORTH_UNPACKING = 0.8
 """Pictures that LZ4 makes hardly smaller are kept as they are: unpacking costs more than reading a few bytes more."""
 
