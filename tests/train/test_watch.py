@@ -109,7 +109,7 @@ def test_a_standstill_of_the_process_that_keeps_the_store_is_said(monkeypatch: p
     assert said.count("does not answer") == 1 and "node7 port 29500: process 0" in said
 
 
-class Frozen:
+class Frozen(Gone):
     """A store whose keeper stands still: it takes requests and answers none."""
 
     def __init__(self) -> None:
