@@ -4,7 +4,7 @@ VENV ?= .venv
 OUT ?= demo
 RUN := $(VENV)/bin
 
-.PHONY: demo test lint types test-gpu clean
+.PHONY: demo test lint types test-gpu bench-gpu clean
 
 demo: $(VENV)/.installed
 	$(RUN)/multiface demo --out $(OUT) $(DEMO)
@@ -22,7 +22,11 @@ types: $(VENV)/.installed-dev
 # On a machine with a GPU, with the PyTorch that is there: make test-gpu VENV_PYTHON=python3
 VENV_PYTHON ?= $(RUN)/python
 test-gpu:
-	PYTHONPATH=src $(VENV_PYTHON) -m pytest -m gpu tests
+	PYTHONPATH=src OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(VENV_PYTHON) -m pytest -m gpu -n auto tests
+
+# All figures of docs/benchmarks.md that need a GPU: make bench-gpu VENV_PYTHON=python3 REAL=FOLDER_WITH_A_REAL_FRAME
+bench-gpu:
+	PYTHONPATH=src $(VENV_PYTHON) benchmarks/on_gpu.py $(if $(REAL),--real $(REAL))
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

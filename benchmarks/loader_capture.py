@@ -45,7 +45,7 @@ def write_capture_of_copies(out: Path, real: Path | None, *, frames: int, camera
         frames: Frames in a training segment; a test segment of one frame comes on top.
         cameras: Cameras.
     """
-    source = _real_source(real, out / "source") if real is not None else _stage_source(out / "source")
+    source = real_frame_capture(real, out / "source") if real is not None else _stage_source(out / "source")
     first, filmed = source.frames[0], next(iter(source.cameras.values()))
     layout = CaptureLayout(out / "m--20260101--0000--0000001--GHS", TEXTURE)
     copies = [replace(filmed, name=f"{400000 + i}") for i in range(cameras)]
@@ -65,7 +65,8 @@ def write_capture_of_copies(out: Path, real: Path | None, *, frames: int, camera
     return Capture(layout.root)
 
 
-def _real_source(real: Path, out: Path) -> Capture:
+def real_frame_capture(real: Path, out: Path) -> Capture:
+    """A capture of one frame and one camera, from the folder of a real frame; no statistics."""
     key = FrameKey("E057_Cheeks_Puffed", "021924")
     layout = CaptureLayout(out, TEXTURE)
     camera = read_krt(real / "KRT")[(real / "camera.txt").read_text().strip()]

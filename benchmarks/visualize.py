@@ -1,10 +1,11 @@
 """How fast ``multiface visualize`` is, stage by stage and end to end, and that its memory does not grow with the frames.
 
-    python benchmarks/visualize.py [--photo 2048 1334] [--tex_size 1024] [--frames 120] [--device cuda] [--json]
+    python benchmarks/visualize.py [--real DIR] [--photo 2048 1334] [--tex_size 1024] [--frames 120] [--device cuda] [--json]
 
-A few frames of the virtual stage are filmed at full size and repeated, there and back, with sensor noise of their own (noise is
-what an encoder of real photos has to work on). Weights are random, but the last layer of the texture is made small, so that
-pictures look like the mean texture. Each length runs in a process of its own, so that its memory is its own.
+A few frames of the virtual stage are filmed at full size, or the real frame in DIR is taken, and repeated, there and back, with
+sensor noise of their own (noise is what an encoder of real photos has to work on). Weights are random, but the last layer of
+the texture is made small, so that pictures look like the mean texture. Each length runs in a process of its own, so that its
+memory is its own.
 """
 
 from __future__ import annotations
@@ -18,18 +19,61 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multiface.capture import Capture
 
 COLUMNS = {"frames": 0, "fps": 1, "CPU s": 3, "host MiB": 0, "device MiB": 0, "file MB": 1}
 SEGMENT = "EXP_ROM07_Facial_Expressions"
 
 
 def make_capture(root: Path, options: argparse.Namespace) -> Path:
-    """The capture: a few filmed frames, repeated under new numbers until there are enough for the longest run."""
+    """The capture: a few frames, repeated under new numbers until there are enough for the longest run."""
     import numpy as np
 
-    from multiface.capture import AVERAGE, Capture, CaptureLayout, FrameKey, write_frame_list, write_image
+    from multiface.capture import AVERAGE, CaptureLayout, FrameKey, write_frame_list, write_image
+
+    source = source_of(root / "source", options)
+    (camera,) = source.cameras
+    there = source.frames
+    there_and_back = [*there, *there[-2:0:-1]]
+    layout = CaptureLayout(source.path, options.tex_size)
+    random, keys = np.random.default_rng(0), []
+    photos = {key: source.photo(key, camera) for key in there}
+    for number in range(2 * options.frames):
+        old, new = there_and_back[number % len(there_and_back)], FrameKey(SEGMENT, f"{500_000 + 3 * number:06d}")
+        keys.append(new)
+        for path in (layout.vertices, layout.head_pose, layout.average):
+            link(path(old), path(new))
+        link(layout.texture(old, camera), layout.texture(new, camera))
+        if number < options.noisy:
+            noise = random.normal(0, options.noise, photos[old].shape)
+            write_image(layout.photo(new, camera), np.clip(photos[old] + noise, 0, 255).astype(np.uint8), compression=1)
+        else:
+            link(layout.photo(keys[number % options.noisy], camera), layout.photo(new, camera))
+    write_frame_list(layout.frame_list, keys)
+    assert source.has_texture(there[0], AVERAGE)
+    return source.path
+
+
+def link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source.resolve())
+
+
+def source_of(root: Path, options: argparse.Namespace) -> Capture:
+    """A capture of one camera: the real frame, or a few frames of the stage."""
+    from multiface.capture import AVERAGE, Capture, Statistics, write_statistics
     from multiface.prepare.stage import StageConfig, write_capture
 
+    if options.real is not None:
+        from loader_capture import real_frame_capture
+
+        source = real_frame_capture(options.real, root)
+        key = source.frames[0]
+        write_statistics(source.layout, Statistics(source.texture(key, AVERAGE), 400.0, source.vertices(key), 9.0))
+        return Capture(root)
     config = StageConfig(
         segments=1,
         frames_per_segment=options.filmed,
@@ -37,28 +81,8 @@ def make_capture(root: Path, options: argparse.Namespace) -> Path:
         image_size=tuple(options.photo),
         tex_size=options.tex_size,
     )
-    write_capture(config, root / "filmed")
-    source = Capture(root / "filmed")
-    (camera,) = source.cameras
-    there = source.segments[SEGMENT]
-    there_and_back = [*there, *there[-2:0:-1]]
-    layout = CaptureLayout(root / "filmed", options.tex_size)
-    random, keys = np.random.default_rng(0), []
-    photos = {key: source.photo(key, camera) for key in there}
-    for number in range(2 * options.frames):
-        old, new = there_and_back[number % len(there_and_back)], FrameKey(SEGMENT, f"{500_000 + 3 * number:06d}")
-        keys.append(new)
-        for path in (layout.vertices, layout.head_pose, layout.average):
-            path(new).symlink_to(path(old).resolve())
-        layout.texture(new, camera).symlink_to(layout.texture(old, camera).resolve())
-        if number < options.noisy:
-            noise = random.normal(0, options.noise, photos[old].shape)
-            write_image(layout.photo(new, camera), np.clip(photos[old] + noise, 0, 255).astype(np.uint8))
-        else:
-            layout.photo(new, camera).symlink_to(layout.photo(keys[number % options.noisy], camera).resolve())
-    write_frame_list(layout.frame_list, keys)
-    assert source.has_texture(there[0], AVERAGE)
-    return root / "filmed"
+    write_capture(config, root)
+    return Capture(root)
 
 
 def make_model(capture_folder: Path, path: Path, arch: str, texture_size: int) -> Path:
@@ -215,6 +239,7 @@ def in_new_process(words: list[str]) -> dict:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--real", type=Path, help="folder of one real frame instead of filming")
     parser.add_argument("--photo", type=int, nargs=2, default=(2048, 1334), help="height and width of the photos")
     parser.add_argument("--tex_size", type=int, default=1024)
     parser.add_argument("--arch", default="base")
