@@ -51,7 +51,10 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """The same with all tensors on ``device``; itself where they are there already."""
-        if self.view.device == torch.device(device):
+        wanted = torch.device(device)
+        if wanted.type == "cuda" and wanted.index is None:
+            wanted = torch.device("cuda", torch.cuda.current_device())
+        if self.view.device == wanted:
             return self
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         moved = {name: x.to(device, non_blocking=non_blocking) for name, x in values if isinstance(x, torch.Tensor)}

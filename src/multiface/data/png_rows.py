@@ -7,17 +7,16 @@ import functools
 import torch
 
 from multiface.core.errors import ArgumentError
+from multiface.core.triton import obstacle_to_triton
 
 
 @functools.cache
 def can_undo_filters(device: torch.device) -> bool:
     """Whether :func:`undo_filters` runs on ``device``: a GPU for which there is a Triton that can pass rows on."""
-    if device.type != "cuda":
+    if device.type != "cuda" or obstacle_to_triton(device) is not None:
         return False
-    try:
-        import triton.language as language
-    except ImportError:
-        return False
+    import triton.language as language
+
     return hasattr(language, "gather")
 
 

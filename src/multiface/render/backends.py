@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 
 import torch
 
 from multiface.core.errors import ArgumentError, DependencyError
+from multiface.core.triton import obstacle_to_triton
 from multiface.render.results import Raster, Rendering
 
 
@@ -80,7 +80,8 @@ def find_backend(name: str | None, device: torch.device) -> Backend:
 def _load_backend(name: str | None, device: torch.device) -> str:
     if name is None:
         name = _DEFAULTS.get(device.type, "reference")
-        if name == "triton" and name not in _loaded and find_spec("triton") is None:  # not part of PyTorch everywhere
+        # Triton is not part of PyTorch everywhere, and wants a C compiler for what starts its kernels.
+        if name == "triton" and name not in _loaded and obstacle_to_triton(device) is not None:
             name = "reference"
     if name not in _MODULES:
         names = ", ".join(repr(known) for known in _MODULES)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
+
+from multiface.core.triton import obstacle_to_triton
 
 Precision = Literal["auto", "bf16", "fp32"]
 
@@ -33,14 +32,7 @@ def obstacle_to_compiling(device: torch.device) -> str | None:
     """Why ``torch.compile`` will not work for ``device``, or None."""
     if device.type != "cuda":
         return "only networks on GPUs are compiled"
-    if find_spec("triton") is None:
-        return "there is no Triton (it comes with PyTorch for Linux)"
-    compiler = os.environ.get("CC") or next((name for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
-    if compiler is None or shutil.which(compiler) is None:
-        return "there is no C compiler (gcc or clang), which Triton needs"
-    if torch.cuda.get_device_capability(device) < (7, 0):
-        return "the GPU is older than what Triton supports"
-    return None
+    return obstacle_to_triton(device)
 
 
 def compile_for_one_shape(function: Callable[..., Any]) -> Callable[..., Any]:
