@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from multiface.cli import run
-from multiface.release import State
+from multiface.release import State, records
 from multiface.release.records import Entry, read_record
 from release_archives import V1_CAMERAS, V1_ROOT, files_below
 from release_server import ReleaseServer
@@ -90,9 +90,31 @@ def test_a_record_whose_last_line_was_cut_off_is_read_up_to_there(tmp_path: Path
     begin = {"begin": {"size": 10, "etag": "", "md5": "", "store": "png", "boot": ""}}
     whole = json.dumps(begin) + "\n" + json.dumps({"member": entry}) + "\n"
     path.write_text(whole + tail, encoding="utf-8")
-    record = read_record(path)
+    assert read_record(path).entries == {512: entry}
+    assert path.read_text(encoding="utf-8") == whole + tail, "whoever only looks leaves it alone"
+    record = read_record(path, mend=True)
     assert record.entries == {512: entry} and not record.placed
     assert path.read_text(encoding="utf-8") == whole
+
+
+def test_looking_at_a_record_takes_nothing_from_whoever_is_writing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that is written between the last one read and the end of reading."""
+    path = tmp_path / "record.jsonl"
+    first, second = (
+        Entry(f"root/{name}", position, 7, "ab", position + 512, "00", 0) for name, position in (("a", 512), ("b", 1536))
+    )
+    with records.Journal(path) as journal:
+        journal.member(first)
+        lines = records._lines
+
+        def slow_lines(file):
+            yield from lines(file)
+            journal.member(second)
+
+        monkeypatch.setattr(records, "_lines", slow_lines)
+        assert read_record(path).entries == {512: first}
+    monkeypatch.undo()
+    assert read_record(path).entries == {512: first, 1536: second}
 
 
 def test_after_a_start_of_the_machine_files_on_their_way_are_read_again(

@@ -67,7 +67,7 @@ def fetch_archive(job: Job, request: Request, digest: str) -> Outcome:
 
 
 def _advance(job: Job, request: Request, digest: str) -> tuple[str, Record]:
-    record = read_record(job.state.record(request.archive))
+    record = read_record(job.state.record(request.archive), mend=True)
     if record.placed and job.keep_archives and not job.state.kept(request.archive).exists():
         job.state.forget(request.archive)
         record = Record()

@@ -180,8 +180,13 @@ class Journal:
                 os.fsync(self._file.fileno())
 
 
-def read_record(path: Path) -> Record:
-    """Read a journal, and cut off a last line that was not finished. An absent one gives an empty record.
+def read_record(path: Path, *, mend: bool = False) -> Record:
+    """Read a journal, up to a last line that was not finished. An absent one gives an empty record.
+
+    Args:
+        path: The journal.
+        mend: Cut off such a line, so that lines can follow. Only for whoever holds the lock of the destination: to others a
+            line that is just being written looks the same.
 
     Raises:
         StorageError: it is damaged in another way.
@@ -203,7 +208,7 @@ def read_record(path: Path) -> Record:
                 if not line.endswith(b"\n"):
                     break
                 good += len(line)
-        if good < path.stat().st_size:
+        if mend and good < path.stat().st_size:
             os.truncate(path, good)
     except FileNotFoundError:
         return Record()
