@@ -22,7 +22,7 @@ types: $(VENV)/.installed-dev
 # On a machine with a GPU, with the PyTorch that is there: make test-gpu VENV_PYTHON=python3
 VENV_PYTHON ?= $(RUN)/python
 test-gpu:
-	PYTHONPATH=src OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(VENV_PYTHON) -m pytest -m gpu -n auto tests
+	PYTHONPATH=src OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(VENV_PYTHON) -m pytest -m gpu -n auto --maxprocesses 12 tests
 
 # All figures of docs/benchmarks.md that need a GPU: make bench-gpu VENV_PYTHON=python3 REAL=FOLDER_WITH_A_REAL_FRAME
 bench-gpu:

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
+from multiface.capture.scratch import scratch
 from multiface.core.errors import FormatError
 from multiface.core.lazy import optional_import
 
@@ -17,7 +18,7 @@ class ShardFiles(Protocol):
     """Where shards are."""
 
     def read(self, file: str, offset: int, length: int) -> bytearray | memoryview | bytes:
-        """Exactly these bytes, which hold until this thread's next call.
+        """Exactly these bytes, which hold until this thread's next call, also for another store.
 
         Raises:
             FormatError: the file is missing or shorter.
@@ -34,7 +35,7 @@ class ShardFiles(Protocol):
 
 
 class LocalShards:
-    """Shards in a folder. Memory is used again, since fresh memory costs as much as reading."""
+    """Shards in a folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -53,7 +54,7 @@ class LocalShards:
         return str(self._root / file)
 
     def read(self, file: str, offset: int, length: int) -> memoryview:
-        target = self._memory(length)
+        target = scratch("shard", length).data
         self.read_into(file, offset, target)
         return target
 
@@ -72,12 +73,6 @@ class LocalShards:
                 found=f"{os.fstat(descriptor).st_size:,}",
                 remedy="Copy the store again, or pack it again",
             )
-
-    def _memory(self, length: int) -> memoryview:
-        have: bytearray | None = getattr(self._local, "memory", None)
-        if have is None or len(have) < length:
-            have = self._local.memory = bytearray(length + length // 4)
-        return memoryview(have)[:length]
 
     def _descriptor(self, file: str) -> int:
         descriptor = self._open.get(file)
