@@ -21,6 +21,7 @@ from multiface.capture.presence import Presence
 from multiface.capture.statistics import Statistics, read_statistics
 from multiface.capture.store import open_store
 from multiface.capture.topology import read_topology, topology_files
+from multiface.capture.unfinished import Unfinished
 from multiface.capture.vertices import count_vertices, read_vertices
 from multiface.core.errors import CaptureError, FormatError
 from multiface.geometry import Camera, Topology, projection_matrix, view_direction
@@ -242,21 +243,23 @@ class Capture:
             return self.store.head_pose(key)
         return read_head_pose(self.layout.head_pose(key))
 
-    def photo(self, key: FrameKey, camera: str, out: np.ndarray | None = None, filters: np.ndarray | None = None) -> np.ndarray:
+    def photo(
+        self, key: FrameKey, camera: str, out: np.ndarray | None = None, unfinished: Unfinished | None = None
+    ) -> np.ndarray:
         """(H, W, 3) uint8 RGB as in the file; decoded into ``out`` when that has the picture's size.
 
-        ``filters``: see :func:`multiface.capture.read_image`.
+        ``unfinished``: how far, when that need not be all the way.
         """
-        return self._pictures.photo(key, camera, out, filters)
+        return self._pictures.photo(key, camera, out, unfinished)
 
     def texture(
-        self, key: FrameKey, camera: str, out: np.ndarray | None = None, filters: np.ndarray | None = None
+        self, key: FrameKey, camera: str, out: np.ndarray | None = None, unfinished: Unfinished | None = None
     ) -> np.ndarray:
         """(T, T, 3) uint8 RGB texture seen by one camera, or the ``"average"`` one; rows as in the file, zero where unseen.
 
-        Decoded into ``out`` when that has the texture's size. ``filters``: see :func:`multiface.capture.read_image`.
+        Decoded into ``out`` when that has the texture's size; ``unfinished``: how far, when that need not be all the way.
         """
-        return self._pictures.texture(key, camera, out, filters)
+        return self._pictures.texture(key, camera, out, unfinished)
 
     def picture_path(self, path: Path) -> Path:
         """``path`` as the layout gives it, or the picture of the same name in another format when only that is there."""

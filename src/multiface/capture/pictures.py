@@ -14,6 +14,7 @@ from multiface.capture.names import FrameKey
 from multiface.capture.store import Store
 from multiface.capture.store.index import Name
 from multiface.capture.store.store import StoreListing
+from multiface.capture.unfinished import Unfinished
 from multiface.core.errors import CaptureError, FormatError
 
 
@@ -31,17 +32,17 @@ class Pictures:
         self._listing = listing
         self._store = store
 
-    def photo(self, key: FrameKey, camera: str, out: np.ndarray | None, filters: np.ndarray | None = None) -> np.ndarray:
+    def photo(self, key: FrameKey, camera: str, out: np.ndarray | None, unfinished: Unfinished | None = None) -> np.ndarray:
         """See :meth:`multiface.capture.Capture.photo`."""
-        return self._read(Name("photo", key, camera), self._layout.photo, out, filters)
+        return self._read(Name("photo", key, camera), self._layout.photo, out, unfinished)
 
-    def texture(self, key: FrameKey, camera: str, out: np.ndarray | None, filters: np.ndarray | None = None) -> np.ndarray:
+    def texture(self, key: FrameKey, camera: str, out: np.ndarray | None, unfinished: Unfinished | None = None) -> np.ndarray:
         """See :meth:`multiface.capture.Capture.texture`.
 
         Raises:
             FormatError: it is damaged, or not as large as its folder says.
         """
-        pixels = self._read(Name("texture", key, camera), self._layout.texture, out, filters)
+        pixels = self._read(Name("texture", key, camera), self._layout.texture, out, unfinished)
         size = self._layout.texture_size
         if pixels.shape[:2] != (size, size):
             raise FormatError(
@@ -54,13 +55,13 @@ class Pictures:
         return pixels
 
     def _read(
-        self, name: Name, path: Callable[[FrameKey, str], Path], out: np.ndarray | None, filters: np.ndarray | None
+        self, name: Name, path: Callable[[FrameKey, str], Path], out: np.ndarray | None, unfinished: Unfinished | None
     ) -> np.ndarray:
-        if self._store is None:
-            return read_image(self.path(path(name.key, name.camera)), out, filters)
-        if filters is not None:
-            filters[:] = 0
-        return self._store.picture(name, out)
+        if self._store is not None:
+            return self._store.picture(name, out, unfinished)
+        if unfinished is not None:
+            unfinished.clear()
+        return read_image(self.path(path(name.key, name.camera)), out, None if unfinished is None else unfinished.filters)
 
     def path(self, path: Path) -> Path:
         """``path`` as the layout gives it, or the picture of the same name in another format when only that is there."""

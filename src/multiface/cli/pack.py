@@ -50,7 +50,7 @@ class Options:
     """For camera textures, instead of --codec."""
 
     average_codec: Codec | None = None
-    """For average textures, instead of --codec."""
+    """For average textures, instead of --codec; lz4 when both are absent or --codec is lossy: networks see them."""
 
     photo_codec: Codec | None = None
     """For photos, instead of --codec."""
@@ -74,6 +74,7 @@ class Options:
 def main(argv: list[str]) -> int:
     """Run the command; returns the exit status."""
     options = parse(Options, argv, command="pack", description=_DESCRIPTION)
+    from multiface.capture.store import LOSSY
     from multiface.prepare.pack import PackSettings, pack_capture
 
     settings = PackSettings(
@@ -83,7 +84,7 @@ def main(argv: list[str]) -> int:
         photos=options.photos,
         photo_size=options.photo_size,
         texture_codec=options.texture_codec or options.codec,
-        average_codec=options.average_codec or options.codec,
+        average_codec=options.average_codec or ("lz4" if options.codec in LOSSY else options.codec),
         photo_codec=options.photo_codec or options.codec,
         quality=options.quality,
         shard_bytes=options.shard_mb << 20,

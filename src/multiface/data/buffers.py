@@ -10,6 +10,9 @@ import numpy as np
 import torch
 
 from multiface.capture import FrameKey
+from multiface.capture.unfinished import Unfinished
+from multiface.core.errors import FormatError
+from multiface.data import device_jpeg
 from multiface.data.batch import Batch
 from multiface.data.png_rows import undo_filters
 
@@ -31,6 +34,7 @@ class BatchShape:
         has_texture: Whether there are camera textures.
         filtered: Whether pictures may be rows of PNG whose filters the device undoes. Then each array of pictures has
             one beside it, of the same name and ``_filters``, with the filter of each row; 0 where there are pixels already.
+        jpeg: Whether pictures may be JPEG that the device decodes.
     """
 
     views: int
@@ -40,6 +44,7 @@ class BatchShape:
     photo_size: tuple[int, int] | None
     has_texture: bool
     filtered: bool = False
+    jpeg: bool = False
 
     def arrays(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
         """Shape and type of each array of a :class:`Batch`, in the order in which they lie in the block.
@@ -76,6 +81,7 @@ class BatchBuffers:
 
     Attributes:
         arrays: Name -> NumPy array to write into.
+        jpeg: Name of an array of N pictures -> (N, 2) int64, as in :class:`Unfinished`; empty unless the shape has JPEG.
     """
 
     def __init__(self, shape: BatchShape, pinned: bool = False) -> None:
@@ -83,20 +89,61 @@ class BatchBuffers:
         self._offsets, self._size = _place(shape)
         self._block = torch.empty(self._size, dtype=torch.uint8, pin_memory=pinned)
         self.arrays: dict[str, np.ndarray] = {name: x.numpy() for name, x in _carve(self._block, shape).items()}
+        names = [name for name in PICTURES if shape.jpeg and name in self.arrays]
+        self.jpeg = {name: np.zeros((len(self.arrays[name]), 2), np.int64) for name in names}
+
+    def unfinished(self, name: str, place: int) -> Unfinished | None:
+        """What may be left undone of the picture at ``place``; None where nothing may."""
+        filters, jpeg = self.arrays.get(name + FILTERS), self.jpeg.get(name)
+        if filters is None and jpeg is None:
+            return None
+        return Unfinished(None if filters is None else filters[place], None if jpeg is None else jpeg[place])
 
     def batch(self, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
-        """What is in the arrays, as a batch that shares their memory; not for filtered pictures."""
+        """What is in the arrays, as a batch that shares their memory; not for unfinished pictures."""
         return _batch(self._block, self.shape, keys, cameras)
 
     def batch_on(self, device: torch.device, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
-        """The same on a device, by one copy that is not waited for; filters of pictures are undone there."""
+        """The same on a device, by one copy that is not waited for; pictures are finished there.
+
+        JPEG is waited for.
+
+        Raises:
+            FormatError: a JPEG cannot be decoded.
+        """
+        left = self._left_as_jpeg(len(keys), len(cameras))
+        if left and device.type == "cuda":
+            torch.cuda.current_stream(device).synchronize()  # see device_jpeg.decode
         used = self._offsets["average"] + len(keys) * self.shape.texture_size**2 * 3
         block = torch.empty(used, dtype=torch.uint8, device=device)
         block.copy_(self._block[:used], non_blocking=True)
         batch = _batch(block, self.shape, keys, cameras)
+        if left:
+            self._decode_jpeg(batch, left)
         if self.shape.filtered:
             self._undo_filters(batch, _carve(block, self.shape, len(keys)))
         return batch
+
+    def _left_as_jpeg(self, frames: int, views: int) -> list[tuple[str, int]]:
+        """Array and place of each picture that is a JPEG."""
+        used = {name: sizes[: frames if name == "average" else views, 0] for name, sizes in self.jpeg.items()}
+        return [(name, int(place)) for name, sizes in used.items() for place in np.flatnonzero(sizes)]
+
+    def _decode_jpeg(self, batch: Batch, left: list[tuple[str, int]]) -> None:
+        encoded = [self.arrays[name][at].reshape(-1)[: self.jpeg[name][at, 0]] for name, at in left]
+        try:
+            planes = device_jpeg.decode(encoded, batch.view.device)
+        except RuntimeError as error:
+            raise FormatError(
+                f"JPEG with the right checksum cannot be decoded on the GPU: {str(error).splitlines()[0]}",
+                where="; ".join(_what(batch, name, at) for name, at in left),
+                remedy="Look which it is with `multiface inspect`, and pack it again",
+            ) from error
+        for name in dict.fromkeys(name for name, _ in left):
+            mine = {at: plane for (other, at), plane in zip(left, planes, strict=True) if other == name}
+            for has_bits in (False, True):
+                rows = [at for at in mine if bool(self.jpeg[name][at, 1]) == has_bits]
+                device_jpeg.place(getattr(batch, name), rows, [mine[at] for at in rows], has_bits)
 
     def _undo_filters(self, batch: Batch, on_device: dict[str, torch.Tensor]) -> None:
         for name in PICTURES:
@@ -127,6 +174,11 @@ class BufferRing:
     def give(self, buffers: BatchBuffers) -> None:
         """Buffers back, whose content is no longer needed."""
         self._free.put(buffers)
+
+
+def _what(batch: Batch, name: str, at: int) -> str:
+    """A picture of a batch, for people."""
+    return f"average of {batch.keys[at]}" if name == "average" else f"{name} {at + 1} of {len(batch)} ({batch.cameras[at]})"
 
 
 def _batch(block: torch.Tensor, shape: BatchShape, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:

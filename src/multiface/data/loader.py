@@ -178,16 +178,16 @@ class BatchLoader:
         self._substitutes.note(what)
         self._report(skipped)
 
-    def ring(self, pinned: bool, filtered: bool = False) -> BufferRing:
+    def ring(self, pinned: bool, filtered: bool = False, jpeg: bool = False) -> BufferRing:
         """Memory for :meth:`read`: as many buffers as it fills ahead, and two for who takes them.
 
         Args:
             pinned: Page-locked.
-            filtered: Rows of PNG may be left to the device, see :class:`multiface.data.buffers.BatchShape`.
+            filtered, jpeg: Rows of PNG, JPEG may be left to the device, see :class:`multiface.data.buffers.BatchShape`.
         """
         views = self._most_views()
         ahead = BatchReader(self._reader, self._workers, views).ahead
-        return BufferRing(ahead + 2, self._reader.shape(views, min(views, self._n_frames()), filtered), pinned)
+        return BufferRing(ahead + 2, self._reader.shape(views, min(views, self._n_frames()), filtered, jpeg), pinned)
 
     def _most_views(self) -> int:
         """Views that a batch has for this process at most."""

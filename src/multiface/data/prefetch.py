@@ -16,6 +16,7 @@ from multiface.core.errors import MultifaceError
 from multiface.data.batch import Batch
 from multiface.data.batch_reader import ReadBatch
 from multiface.data.buffers import BatchBuffers, BufferRing
+from multiface.data.device_jpeg import can_decode_jpeg
 from multiface.data.loader import BatchLoader, Share
 from multiface.data.png_rows import can_undo_filters
 
@@ -36,7 +37,7 @@ class DevicePrefetcher:
 
     On a CUDA device batches are decoded into a few page-locked buffers, a thread of its own copies each in one piece on a
     stream of its own, and the buffer is used again; PNG is only decompressed before, the rest is done on the device after
-    the copy. Elsewhere it is the loader itself.
+    the copy, which also decodes JPEG if it has decoders. Elsewhere it is the loader itself.
 
     Args:
         loader: The batches. Its epoch and start are chosen there.
@@ -84,7 +85,9 @@ class DevicePrefetcher:
         arrived: queue.Queue[_Arrived | BaseException | None] = queue.Queue(_READY)
         stop = threading.Event()
         if self._ring is None:
-            self._ring = self.loader.ring(pinned=self.device.type == "cuda", filtered=can_undo_filters(self.device))
+            store = self.loader.capture.store
+            jpeg = store is not None and store.uses("jpeg") and can_decode_jpeg(self.device)
+            self._ring = self.loader.ring(self.device.type == "cuda", can_undo_filters(self.device), jpeg)
             self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         thread = threading.Thread(
             target=self._produce, args=(arrived, stop, self._ring), name="multiface-prefetch", daemon=True

@@ -9,14 +9,15 @@ import numpy as np
 
 from multiface.capture import AVERAGE, Capture, FrameKey
 from multiface.capture.resize import resize_photo
+from multiface.capture.unfinished import Unfinished
 from multiface.core.errors import CaptureError, FormatError
-from multiface.data.buffers import FILTERS, BatchBuffers, BatchShape
+from multiface.data.buffers import BatchBuffers, BatchShape
 from multiface.data.cache import ArrayCache
 from multiface.data.index import Sample, Skipped
 from multiface.geometry import projection_matrix, view_direction
 
-Decode = Callable[[np.ndarray, "np.ndarray | None"], None]
-"""Decodes a picture into an array, whole or, when given an array of filters too, as far as its rows of PNG."""
+Decode = Callable[[np.ndarray, "Unfinished | None"], None]
+"""Decodes a picture into an array, all the way unless it is told that it need not."""
 
 _SMALL = 256 << 20
 """Memory for meshes and poses, which are small and slow to read for their size."""
@@ -47,11 +48,11 @@ class SampleReader:
         self._frames = ArrayCache(min(cache_bytes, _SMALL))
         self._cameras = capture.cameras  # read once, here, since cached properties are not made for threads
 
-    def shape(self, views: int, frames: int, filtered: bool = False) -> BatchShape:
-        """Sizes of the arrays of a batch; ``filtered``: PNG rows may be left to the device."""
+    def shape(self, views: int, frames: int, filtered: bool = False, jpeg: bool = False) -> BatchShape:
+        """Sizes of the arrays of a batch; ``filtered``, ``jpeg``: PNG rows, JPEG may be left to the device."""
         capture = self.capture
         size, vertices = capture.layout.texture_size, capture.n_vertices
-        return BatchShape(views, frames, size, vertices, self.photo_size, self.need_texture, filtered)
+        return BatchShape(views, frames, size, vertices, self.photo_size, self.need_texture, filtered, jpeg)
 
     def read_frame(self, key: FrameKey, buffers: BatchBuffers, frame: int) -> Skipped | None:
         """Read what the views of a frame share to place ``frame``; the file that cannot be read, if there is one."""
@@ -95,28 +96,25 @@ class SampleReader:
         return pose
 
     def _texture(self, key: FrameKey, camera: str, buffers: BatchBuffers, kind: str, place: int) -> None:
-        def decode(out: np.ndarray, filters: np.ndarray | None) -> None:
-            _set(out, self.capture.texture(key, camera, out, filters))
+        def decode(out: np.ndarray, unfinished: Unfinished | None) -> None:
+            _set(out, self.capture.texture(key, camera, out, unfinished))
 
         self._picture(("texture", key, camera), buffers, kind, place, decode)
 
     def _picture(self, key: Hashable, buffers: BatchBuffers, kind: str, place: int, decode: Decode) -> None:
-        """Pixels, from memory if they are kept there; rows of PNG where that is enough and nothing is to be kept."""
-        out, filters = buffers.arrays[kind][place], None
-        if buffers.shape.filtered:
-            filters = buffers.arrays[kind + FILTERS][place]
+        """Pixels, from memory if they are kept there; unfinished where that is enough and nothing is to be kept."""
+        out, unfinished = buffers.arrays[kind][place], buffers.unfinished(kind, place)
+        if unfinished is not None:
+            unfinished.clear()
             if not self._pictures.keeps(key, out.nbytes):
-                decode(out, filters)
+                decode(out, unfinished)
                 return
-            filters[:] = 0
         self._pictures.fill(key, out, lambda out: decode(out, None))
 
-    def _decode_photo(self, sample: Sample, out: np.ndarray, filters: np.ndarray | None) -> None:
+    def _decode_photo(self, sample: Sample, out: np.ndarray, unfinished: Unfinished | None) -> None:
         expected = tuple(self._cameras[sample.camera].size)
         fits = out.shape[:2] == expected
-        if filters is not None and not fits:
-            filters[:] = 0
-        photo = self.capture.photo(*sample, out if fits else None, filters if fits else None)
+        photo = self.capture.photo(*sample, out if fits else None, unfinished if fits else None)
         if photo.shape[:2] != expected:
             raise FormatError(
                 "photo has another size than the camera's other photos",

@@ -151,7 +151,7 @@ def _jpeg_encode(array: np.ndarray, quality: int) -> bytes:
     from PIL import Image
 
     file = io.BytesIO()
-    Image.fromarray(array).save(file, format="JPEG", quality=quality, subsampling="4:2:0")
+    Image.fromarray(array).save(file, format="JPEG", quality=quality, subsampling="4:4:4")
     return file.getvalue()
 
 

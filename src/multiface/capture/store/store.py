@@ -10,10 +10,12 @@ import numpy as np
 from multiface.capture.inflate import crc32
 from multiface.capture.listing import Folder
 from multiface.capture.names import FrameKey
-from multiface.capture.store.codecs import decode, restore_zeros
+from multiface.capture.store.codecs import CODECS, decode, restore_zeros
 from multiface.capture.store.index import Entry, Name, StoreIndex
+from multiface.capture.store.jpeg_header import plain_jpeg_size
 from multiface.capture.store.manifest import INDEX, Manifest, read_manifest
 from multiface.capture.store.shards import HttpShards, LocalShards, ShardFiles
+from multiface.capture.unfinished import Unfinished
 from multiface.core.errors import CaptureError, FormatError
 
 _LARGEST_INDEX = 4 << 30
@@ -79,13 +81,19 @@ class Store:
             self._rows[identity] = rows
         return rows
 
+    def uses(self, codec: str) -> bool:
+        """Whether any entry is packed that way."""
+        return bool((self.index.rows["codec"] == CODECS.index(codec)).any())
+
     def find(self, name: Name) -> Entry | None:
         """The entry of that name."""
         row = self.frames(name.kind, name.key.segment, name.camera).get(name.key.frame)
         return None if row is None else self.index.entry(row)
 
-    def picture(self, name: Name, out: np.ndarray | None = None) -> np.ndarray:
+    def picture(self, name: Name, out: np.ndarray | None = None, unfinished: Unfinished | None = None) -> np.ndarray:
         """(H, W, 3) uint8 picture, in ``out`` when that has its size.
+
+        With ``unfinished`` and ``out`` of its size it may be left as a JPEG there.
 
         Raises:
             CaptureError: the store has no such picture.
@@ -93,9 +101,35 @@ class Store:
         """
         entry = self._entry(name)
         shape = (entry.height, entry.width, 3)
-        pixels = out if out is not None and out.shape == shape else np.empty(shape, np.uint8)
+        fits = out is not None and out.shape == shape
+        pixels = out if out is not None and fits else np.empty(shape, np.uint8)
+        if unfinished is not None:
+            unfinished.clear()
+            if fits and unfinished.jpeg is not None and entry.codec == "jpeg":
+                unfinished.jpeg[:] = self._leave_jpeg(name, entry, pixels)
+                if unfinished.jpeg[0]:
+                    return pixels
         self.unpack(name, entry, pixels)
         return pixels
+
+    def _leave_jpeg(self, name: Name, entry: Entry, out: np.ndarray) -> tuple[int, int]:
+        """Put the JPEG at the beginning of ``out`` and its bits at the end, checked: see :class:`Unfinished`.
+
+        Zeros if decoders might not agree on the pixels, or there is no room.
+        """
+        flat, n_bits = out.reshape(-1), (out.size + 7) // 8 if entry.zeros else 0
+        if entry.length + n_bits > out.size:
+            return 0, 0
+        payload = self._payload(name, entry)
+        if plain_jpeg_size(payload[: entry.length]) != out.shape[:2]:
+            return 0, 0
+        flat[: entry.length] = np.frombuffer(payload[: entry.length], np.uint8)
+        if entry.zeros:
+            try:
+                decode(payload[entry.length :], "lz4", flat[-n_bits:])
+            except ValueError as error:
+                raise self._damaged(name, entry, str(error)) from error
+        return entry.length, n_bits
 
     def vertices(self, key: FrameKey) -> np.ndarray:
         """(V, 3) float32 mesh of a frame."""
@@ -119,12 +153,24 @@ class Store:
 
     def unpack(self, name: Name, entry: Entry, out: np.ndarray) -> None:
         """Read, check and unpack one entry."""
-        file = self.manifest.shards[entry.shard].file
-        in_place = entry.codec == "raw" and entry.n_bytes == out.nbytes
+        if entry.codec == "raw" and entry.n_bytes == out.nbytes:
+            self._payload(name, entry, out.reshape(-1).view(np.uint8).data)
+            return
+        payload = self._payload(name, entry)
         try:
-            if in_place:
-                payload = out.reshape(-1).view(np.uint8).data
-                self.shards.read_into(file, entry.offset, payload)
+            decode(payload[: entry.length], entry.codec, out)
+            if entry.zeros:
+                restore_zeros(payload[entry.length :], out)
+        except ValueError as error:
+            raise self._damaged(name, entry, str(error)) from error
+
+    def _payload(self, name: Name, entry: Entry, into: memoryview | None = None) -> memoryview:
+        """The checked bytes of an entry, which hold until this thread's next call, or are ``into``."""
+        file = self.manifest.shards[entry.shard].file
+        try:
+            if into is not None:
+                payload = into
+                self.shards.read_into(file, entry.offset, into)
             else:
                 payload = memoryview(self.shards.read(file, entry.offset, entry.n_bytes))
         except FormatError as error:
@@ -137,14 +183,7 @@ class Store:
             ) from error
         if crc32(payload) != entry.crc:
             raise self._damaged(name, entry, "wrong checksum")
-        if in_place:
-            return
-        try:
-            decode(payload[: entry.length], entry.codec, out)
-            if entry.zeros:
-                restore_zeros(payload[entry.length :], out)
-        except ValueError as error:
-            raise self._damaged(name, entry, str(error)) from error
+        return payload
 
     def side_file(self, name: str) -> Path:
         """Path of a small file of the store, fetched if it is far away."""
