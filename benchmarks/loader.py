@@ -1,10 +1,11 @@
 """How many images per second the data path delivers: from PNG files and from stores, with and without photos.
 
-    python benchmarks/loader.py [--real DIR] [--sources png lz4 jpeg] [--threads 16] [--device cuda] [--train] [--index]
+    python benchmarks/loader.py [--real DIR] [--sources png raw lz4 jpeg] [--threads 12] [--device cuda] [--train] [--index]
 
 DIR holds one real frame (research assets with a licence of their own, not part of the repository); without it one frame of
-the virtual stage is filmed. Its files are linked under the names of many frames and cameras in a temporary folder (--folder)
-and packed. Nothing is kept decoded in memory. ``--train`` runs the trainer's own updates on a GPU, fed by the data path.
+the virtual stage is filmed. Its files are linked under the names of many frames and cameras in a temporary folder (--folder).
+Of --packed frames stores are made, which list them again and again until there are as many. Nothing is kept decoded in memory.
+``--train`` runs the trainer's own updates on a GPU, fed by the data path.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from loader_capture import SIZE, write_capture_of_copies, write_many_files
+from loader_capture import SIZE, copies_of, frame_keys, write_capture_of_copies, write_many_files
+from repeated_store import list_again
 
 TARGETS = {("png", False): 500, ("png", True): 200, ("packed", False): 1500, ("packed", True): 900}
 """Images per second end to end on 16 cores and an H100: source, with the screen loss."""
+WARM_UP = 12
+"""Updates in a row without one that took a second, which is what compiling takes, before they are counted."""
 
 
 def main() -> None:
@@ -59,7 +63,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=0, help="also time that many processes of one thread each")
     parser.add_argument("--device", default="cpu", help="cuda: batches are copied there")
     parser.add_argument("--batch_size", type=int, default=16)
-    parser.add_argument("--frames", type=int, default=64)
+    parser.add_argument("--frames", type=int, default=256, help="in a real capture epochs are long, too")
+    parser.add_argument("--packed", type=int, default=24, help="frames on the disk of a store, all different bytes")
     parser.add_argument("--cameras", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--train", action="store_true", help="also with the trainer's updates (needs a GPU to mean something)")
@@ -73,14 +78,19 @@ def _options() -> argparse.Namespace:
 
 def prepare(folder: Path, options: argparse.Namespace) -> dict[str, Path]:
     """The capture, and a store for each codec; their paths by source."""
+    from multiface.capture.store import LOSSY
     from multiface.prepare.pack import PackSettings, pack_capture
 
     capture = write_capture_of_copies(folder, options.real, frames=options.frames, cameras=options.cameras)
+    packed = min(options.frames, options.packed)
+    few = copies_of(capture, folder / "few" / capture.name, frames=packed - 1, cameras=options.cameras)
     places = {"png": capture.path}
     for codec in options.sources:
         if codec != "png":
-            settings = PackSettings(texture_codec=codec, average_codec=codec, photo_codec=codec)
-            report = pack_capture(capture.path, folder / codec / capture.name, settings, workers=options.threads)
+            average = "lz4" if codec in LOSSY else codec  # as `multiface pack --codec` does
+            settings = PackSettings(texture_codec=codec, average_codec=average, photo_codec=codec)
+            report = pack_capture(few.path, folder / codec / capture.name, settings, workers=options.threads)
+            list_again(report.store, frame_keys(options.frames))
             places[codec] = report.store
             psnr = ", ".join(f"{kind} {value['mean']:.1f} dB" for kind, value in report.psnr.items())
             megabytes = report.bytes / 1e6
@@ -167,22 +177,24 @@ def measure_training(path: Path, source: str, photos: bool, views_per_frame: int
     trainer.step.model.train()
     cuda = trainer.device.type == "cuda"
     marks: list[tuple] = []
-    images, waited, began, epoch, done, warm_up = 0, 0.0, 0.0, 0, 0, 12 if cuda else 1
-    finished = False
+    images, waited, began, epoch, done, quick = 0, 0.0, 0.0, 0, 0, 0
+    warm_up, counting, finished = WARM_UP if cuda else 1, False, False
     while not finished:
         trainer.train_loader.set_epoch(epoch)
         epoch += 1
         with closing(trainer.batches.shares()) as shares:
             for share in shares:
-                if done == warm_up:
+                if quick == warm_up and not counting:
                     _synchronise(trainer.device)
-                    images, began, waited, marks = 0, time.perf_counter(), trainer.batches.waited_s, []
+                    images, began, waited, marks, counting = 0, time.perf_counter(), trainer.batches.waited_s, [], True
+                started = time.perf_counter()
                 marks.append(_update(trainer, share.batch, cuda))
                 images += len(share.batch)
                 done += 1
+                quick = quick + 1 if time.perf_counter() - started < 1 or not cuda else 0
                 if done % 20 == 0:
                     trainer.update.read()
-                if done > warm_up and time.perf_counter() - began > options.seconds:
+                if counting and time.perf_counter() - began > options.seconds:
                     finished = True
                     break
     _synchronise(trainer.device)

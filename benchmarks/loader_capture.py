@@ -46,10 +46,14 @@ def write_capture_of_copies(out: Path, real: Path | None, *, frames: int, camera
         cameras: Cameras.
     """
     source = real_frame_capture(real, out / "source") if real is not None else _stage_source(out / "source")
+    return copies_of(source, out / "m--20260101--0000--0000001--GHS", frames=frames, cameras=cameras)
+
+
+def copies_of(source: Capture, out: Path, *, frames: int, cameras: int) -> Capture:
+    """The same from a capture whose first frame and camera are taken."""
     first, filmed = source.frames[0], next(iter(source.cameras.values()))
-    layout = CaptureLayout(out / "m--20260101--0000--0000001--GHS", TEXTURE)
-    copies = [replace(filmed, name=f"{400000 + i}") for i in range(cameras)]
-    keys = [FrameKey(_SEGMENT, f"{i:06d}") for i in range(frames)] + [FrameKey(_TEST_SEGMENT, "000000")]
+    layout = CaptureLayout(out, TEXTURE)
+    copies, keys = [replace(filmed, name=f"{400000 + i}") for i in range(cameras)], frame_keys(frames)
     write_krt(layout.krt, copies)
     write_frame_list(layout.frame_list, keys)
     write_obj(layout.mesh(keys[0]), source.vertices(first), source.topology)
@@ -63,6 +67,11 @@ def write_capture_of_copies(out: Path, real: Path | None, *, frames: int, camera
             _link(source.layout.texture(first, filmed.name), layout.texture(key, camera.name))
             _link(source.layout.photo(first, filmed.name), layout.photo(key, camera.name))
     return Capture(layout.root)
+
+
+def frame_keys(frames: int) -> list[FrameKey]:
+    """Those of the training segment, and one of a test segment."""
+    return [*(FrameKey(_SEGMENT, f"{i:06d}") for i in range(frames)), FrameKey(_TEST_SEGMENT, "000000")]
 
 
 def real_frame_capture(real: Path, out: Path) -> Capture:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import numpy as np
 
 from multiface.capture import (
     Camera,
-    Capture,
     CaptureLayout,
     FrameKey,
     Statistics,
@@ -25,11 +23,9 @@ from multiface.capture import (
     write_statistics,
     write_vertices,
 )
-from multiface.capture.store.index import StoreIndex
-from multiface.capture.store.manifest import INDEX, digest_file, read_manifest
-from multiface.core.files import write_bytes
 from multiface.prepare.pack.run import pack_capture
 from multiface.prepare.pack.settings import PackSettings
+from repeated_store import list_again
 
 SEGMENT = "E001_Neutral_Eyes_Open"
 PICTURES = 8
@@ -47,7 +43,7 @@ def write_store(folder: Path, views: int, *, tex_size: int, cameras: int = 16, g
     frames = -(-views // cameras)
     write_capture(capture, min(PACKED, frames), tex_size, cameras, grid)
     pack_capture(capture, store, PackSettings(photos=False, texture_codec=codec, average_codec=codec))
-    _list_again(store, frames)
+    list_again(store, [FrameKey(SEGMENT, f"{number:06d}") for number in range(frames)])
     return store
 
 
@@ -93,22 +89,3 @@ def _camera(name: str, angle: float) -> Camera:
     R = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     centre = np.array([0, 0, 1000.0]) - 1000.0 * R[2]
     return Camera(name, K, np.column_stack([R, -R @ centre]), (2048, 1334))
-
-
-def _list_again(store: Path, frames: int) -> None:
-    """Have the index name every packed frame several times, until there are ``frames``."""
-    manifest, packed = read_manifest(store), Capture(store).frames
-    index = StoreIndex.from_bytes((store / INDEX).read_bytes(), [shard.bytes for shard in manifest.shards], "index")
-    rows: dict[FrameKey, list[int]] = {}
-    for row in range(len(index.rows)):
-        rows.setdefault(index.name(row).key, []).append(row)
-    keys = [FrameKey(SEGMENT, f"{number:06d}") for number in range(frames)]
-    entries = [
-        (index.name(row)._replace(key=key), index.entry(row))
-        for number, key in enumerate(keys)
-        for row in rows[packed[number % len(packed)]]
-    ]
-    write_bytes(store / INDEX, StoreIndex.build(entries).to_bytes())
-    write_frame_list(store / "frame_list.txt", keys)
-    files = tuple(digest_file(store / file.file, file.file) for file in manifest.files)
-    replace(manifest, index=digest_file(store / INDEX, INDEX), files=files).write(store)

@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -29,7 +28,6 @@ import torch
 
 from multiface.capture import (
     Camera,
-    Capture,
     CaptureLayout,
     FrameKey,
     Statistics,
@@ -41,9 +39,6 @@ from multiface.capture import (
     write_statistics,
     write_vertices,
 )
-from multiface.capture.store.index import StoreIndex
-from multiface.capture.store.manifest import INDEX, digest_file, read_manifest
-from multiface.core.files import write_bytes
 from multiface.data import Normalisation
 from multiface.evaluate.run import open_test
 from multiface.models import ModelInfo, build_model, save_model
@@ -52,6 +47,7 @@ from multiface.prepare.pack.settings import PackSettings
 from multiface.prepare.stage.head import Head
 from multiface.prepare.stage.identity import Identity
 from multiface.train.config import TestConfig
+from repeated_store import list_again
 
 SEGMENT = "EXP_ROM07_Facial_Expressions"
 PICTURES = 12
@@ -157,20 +153,7 @@ def write_store(options: argparse.Namespace, folder: Path, capture: Path) -> Pat
         store,
         PackSettings(photos=options.photo_size is not None, texture_codec=codec, average_codec=codec, photo_codec=codec),
     )
-    index, manifest = StoreIndex.from_bytes((store / INDEX).read_bytes(), [1 << 62] * 99999, "index"), read_manifest(store)
-    entries, keys = [], []
-    packed = Capture(store).frames
-    for number in range(options.frames):
-        keys.append((packed[number % len(packed)], FrameKey(SEGMENT, f"{3 * number:06d}")))
-    rows: dict[FrameKey, list[int]] = {}
-    for row in range(len(index.rows)):
-        rows.setdefault(index.name(row).key, []).append(row)
-    for source, key in keys:
-        entries += [(index.name(row)._replace(key=key), index.entry(row)) for row in rows[source]]
-    write_bytes(store / INDEX, StoreIndex.build(entries).to_bytes())
-    write_frame_list(store / "frame_list.txt", [key for _, key in keys])
-    files = tuple(digest_file(store / file.file, file.file) for file in manifest.files)
-    replace(manifest, index=digest_file(store / INDEX, INDEX), files=files).write(store)
+    list_again(store, [FrameKey(SEGMENT, f"{3 * number:06d}") for number in range(options.frames)])
     return store
 
 
