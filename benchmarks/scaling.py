@@ -1,7 +1,7 @@
 """Training on 1, 2, 4... GPUs of one machine: images per second, the same losses, and what checkpoints and the loop cost.
 
     python benchmarks/scaling.py [--processes 1 2] [--sections ...] [--minutes 6] [--out scaling.json] [--arch base]
-                                 [--tex_size 1024] [--batch 16] [--updates 400] [--data CAPTURE] [--device cuda]
+                                 [--tex_size 1024] [--batch 16] [--views_per_frame 4] [--updates 400] [--data CAPTURE]
 
 Data are a generated store, or CAPTURE. For every number of processes, in one launch:
 
@@ -49,6 +49,7 @@ def launch(arguments: argparse.Namespace, processes: int, folder: Path, capture:
         "data_dir": str(capture), "arch": arguments.arch, "tex_size": arguments.tex_size, "nlatent": arguments.nlatent,
         "train_batch_size": arguments.batch, "validation": "none", "log_every": 1_000_000, "val_every": 1_000_000,
         "epochs": 1_000_000, "cache_gb": arguments.cache_gb, "n_worker": arguments.n_worker, "compile": arguments.compile,
+        "views_per_frame": arguments.views_per_frame,
     }  # fmt: skip
     plan = {
         "processes": processes, "port": store.port, "device": arguments.device, "folder": str(folder), "options": options,
@@ -154,6 +155,7 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--tex_size", type=int, default=1024)
     parser.add_argument("--nlatent", type=int, default=256)
     parser.add_argument("--batch", type=int, default=16, help="images for each process")
+    parser.add_argument("--views_per_frame", type=int, default=4)
     parser.add_argument("--updates", type=int, default=400, help="measured updates; a multiple of 20")
     parser.add_argument("--warm_up", type=int, default=80, help="updates before measuring; a multiple of 20")
     parser.add_argument("--loss_updates", type=int, default=40)

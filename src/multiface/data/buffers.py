@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import queue
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,8 @@ from multiface.data.png_rows import undo_filters
 
 _ALIGNMENT = 256
 PICTURES = ("texture", "photo", "average")
+OF_FRAMES = frozenset({"average", "vertices", "head_pose"})
+"""Arrays with a row for each frame; the others have one for each view."""
 FILTERS = "_filters"
 """What the name of an array of pictures has behind it for the array of their filters."""
 
@@ -46,6 +50,7 @@ class BatchShape:
     filtered: bool = False
     jpeg: bool = False
 
+    @functools.cache  # noqa: B019 - few shapes, small
     def arrays(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
         """Shape and type of each array of a :class:`Batch`, in the order in which they lie in the block.
 
@@ -88,7 +93,7 @@ class BatchBuffers:
         self.shape = shape
         self._offsets, self._size = _place(shape)
         self._block = torch.empty(self._size, dtype=torch.uint8, pin_memory=pinned)
-        self.arrays: dict[str, np.ndarray] = {name: x.numpy() for name, x in _carve(self._block, shape).items()}
+        self.arrays: dict[str, np.ndarray] = {name: x.numpy() for name, x in _carve(self._block, shape, shape.arrays()).items()}
         names = [name for name in PICTURES if shape.jpeg and name in self.arrays]
         self.jpeg = {name: np.zeros((len(self.arrays[name]), 2), np.int64) for name in names}
 
@@ -115,13 +120,14 @@ class BatchBuffers:
         if left and device.type == "cuda":
             torch.cuda.current_stream(device).synchronize()  # see device_jpeg.decode
         used = self._offsets["average"] + len(keys) * self.shape.texture_size**2 * 3
+        used = -(-used // _ALIGNMENT) * _ALIGNMENT
         block = torch.empty(used, dtype=torch.uint8, device=device)
         block.copy_(self._block[:used], non_blocking=True)
         batch = _batch(block, self.shape, keys, cameras)
         if left:
             self._decode_jpeg(batch, left)
         if self.shape.filtered:
-            self._undo_filters(batch, _carve(block, self.shape, len(keys)))
+            self._undo_filters(batch, block)
         return batch
 
     def _left_as_jpeg(self, frames: int, views: int) -> list[tuple[str, int]]:
@@ -145,11 +151,12 @@ class BatchBuffers:
                 rows = [at for at in mine if bool(self.jpeg[name][at, 1]) == has_bits]
                 device_jpeg.place(getattr(batch, name), rows, [mine[at] for at in rows], has_bits)
 
-    def _undo_filters(self, batch: Batch, on_device: dict[str, torch.Tensor]) -> None:
+    def _undo_filters(self, batch: Batch, block: torch.Tensor) -> None:
         for name in PICTURES:
             pictures: torch.Tensor | None = getattr(batch, name)
             if pictures is not None and self.arrays[name + FILTERS][: len(pictures)].any():
-                undo_filters(pictures, on_device[name + FILTERS][: len(pictures)])
+                filters = _carve(block, self.shape, [name + FILTERS], len(batch.keys), len(batch))
+                undo_filters(pictures, filters[name + FILTERS])
 
 
 class BufferRing:
@@ -182,14 +189,12 @@ def _what(batch: Batch, name: str, at: int) -> str:
 
 
 def _batch(block: torch.Tensor, shape: BatchShape, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
+    names = [name for name in shape.arrays() if not name.endswith(FILTERS)]
     tensors: dict[str, torch.Tensor | None] = {"texture": None, "photo": None}
-    for name, tensor in _carve(block, shape, len(keys)).items():
-        if name.endswith(FILTERS):
-            continue
-        tensors[name] = tensor[: len(keys) if name in ("average", "vertices", "head_pose") else len(cameras)]
-    return Batch(keys=keys, cameras=cameras, **tensors)  # type: ignore[arg-type]
+    return Batch(keys=keys, cameras=cameras, **tensors | _carve(block, shape, names, len(keys), len(cameras)))  # type: ignore[arg-type]
 
 
+@functools.cache
 def _place(shape: BatchShape) -> tuple[dict[str, int], int]:
     """First byte of each array in the block, and the block's size."""
     offsets, position = {}, 0
@@ -200,12 +205,22 @@ def _place(shape: BatchShape) -> tuple[dict[str, int], int]:
     return offsets, position
 
 
-def _carve(block: torch.Tensor, shape: BatchShape, frames: int | None = None) -> dict[str, torch.Tensor]:
-    """The arrays in ``block``, which may end after the averages of the first ``frames`` frames."""
+def _carve(
+    block: torch.Tensor, shape: BatchShape, names: Iterable[str], frames: int | None = None, views: int | None = None
+) -> dict[str, torch.Tensor]:
+    """Arrays in ``block``, of as many frames and views; it may end after the averages of these frames.
+
+    One call of PyTorch for each: while many threads read, each call may wait for the interpreter.
+    """
     offsets, _ = _place(shape)
+    typed: dict[torch.dtype, torch.Tensor] = {}
     arrays = {}
-    for name, (size, dtype) in shape.arrays().items():
-        if name == "average" and frames is not None:
-            size = (frames, *size[1:])
-        arrays[name] = block[offsets[name] : offsets[name] + math.prod(size) * dtype.itemsize].view(dtype).view(size)
+    for name in names:
+        size, dtype = shape.arrays()[name]
+        if dtype not in typed:
+            typed[dtype] = block.view(dtype)
+        count = frames if name.removesuffix(FILTERS) in OF_FRAMES else views
+        size = size if count is None else (count, *size[1:])
+        strides = tuple(math.prod(size[axis + 1 :]) for axis in range(len(size)))
+        arrays[name] = typed[dtype].as_strided(size, strides, offsets[name] // dtype.itemsize)
     return arrays

@@ -56,24 +56,31 @@ def place(pictures: torch.Tensor, rows: Sequence[int], planes: Sequence[torch.Te
 
     Args:
         pictures: (N, H, W, 3) uint8, contiguous.
-        rows: Which of the N, n of them.
+        rows: Which of the N, n of them, ascending; most often all.
         planes: n of (3, H, W) uint8, on the same device.
         has_bits: Whether the last bytes of these ``pictures`` say what is zero, as
             :class:`multiface.capture.unfinished.Unfinished` describes.
     """
-    if not rows:
+    if len(rows) < len(pictures):
+        for row, plane in zip(rows, planes, strict=True):
+            place(pictures[row : row + 1], range(1), [plane], has_bits)
+        return
+    if len(rows) == 0:
         return
     pixels = torch.stack(list(planes)).permute(0, 2, 3, 1)
-    at = torch.as_tensor(rows)
-    at = at.pin_memory().to(pictures.device, non_blocking=True) if pictures.is_cuda else at
     if not has_bits:
-        pictures.index_copy_(0, at, pixels)
+        pictures.copy_(pixels)
         return
-    count, size = len(rows), pictures[0].numel()
-    bits = pictures.view(len(pictures), size)[:, -((size + 7) // 8) :].index_select(0, at)
-    shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=pictures.device)
-    is_seen = ((bits[..., None] >> shifts) & 1).view(count, -1)[:, :size].reshape(count, *pictures.shape[1:])
-    pictures.index_copy_(0, at, pixels.clamp_min(1) * is_seen)
+    size = pixels[0].numel()
+    bits = pictures.view(len(rows), size, 1)[:, -((size + 7) // 8) :]
+    is_seen = ((bits >> _shifts(pictures.device)) & 1).view(len(rows), -1)[:, :size].view(pictures.shape)
+    torch.mul(pixels.clamp_min_(1), is_seen, out=pictures)
+
+
+@functools.cache
+def _shifts(device: torch.device) -> torch.Tensor:
+    """From the highest bit of a byte to the lowest."""
+    return torch.arange(7, -1, -1, dtype=torch.uint8, device=device)
 
 
 def _does_well(device: torch.device) -> bool:

@@ -20,7 +20,7 @@ from multiface.data.device_jpeg import can_decode_jpeg
 from multiface.data.loader import BatchLoader, Share
 from multiface.data.png_rows import can_undo_filters
 
-_READY = 1
+_READY = 2
 """Batches that wait on the device beside the one that is being handed over; each is up to a quarter of a gigabyte."""
 
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from multiface.data import Batch
+from multiface.data.buffers import OF_FRAMES
 
 Result = TypeVar("Result")
 Work = Callable[[Batch, torch.Tensor], Any]
@@ -68,7 +69,7 @@ class StaticBatch:
         return ours.keys() == theirs.keys() and all(
             x.dtype == theirs[name].dtype
             and x.shape[1:] == theirs[name].shape[1:]
-            and (len(theirs[name]) <= len(x) if name in _OF_FRAMES else len(theirs[name]) == len(x))
+            and (len(theirs[name]) <= len(x) if name in OF_FRAMES else len(theirs[name]) == len(x))
             for name, x in ours.items()
         )
 
@@ -147,9 +148,6 @@ class RecordedWork(Generic[Result]):
 def first_line(error: BaseException) -> str:
     """What an error says, short enough for a message."""
     return (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
-
-
-_OF_FRAMES = frozenset({"average", "vertices", "head_pose"})
 
 
 def _places(tensors: dict[str, torch.Tensor]) -> list[tuple[str, int]]:
