@@ -172,12 +172,14 @@ def _synchronise(device) -> None:
 
 
 def measure_training(path: Path, source: str, photos: bool, views_per_frame: int, options: argparse.Namespace) -> dict:
-    """Images per second of the trainer's updates, and the share of the time in which the device had nothing to do."""
+    """Images per second of the trainer's updates, and the share of the time in which the device had nothing to do.
+
+    That is what is left over of the time that as many updates take with one batch again and again, and nothing read beside.
+    """
     trainer = _trainer(path, photos, views_per_frame, options)
     trainer.step.model.train()
     cuda = trainer.device.type == "cuda"
-    marks: list[tuple] = []
-    images, waited, began, epoch, done, quick = 0, 0.0, 0.0, 0, 0, 0
+    images, waited, began, epoch, done, first, quick, batch = 0, 0.0, 0.0, 0, 0, 0, 0, None
     warm_up, counting, finished = WARM_UP if cuda else 1, False, False
     while not finished:
         trainer.train_loader.set_epoch(epoch)
@@ -186,10 +188,10 @@ def measure_training(path: Path, source: str, photos: bool, views_per_frame: int
             for share in shares:
                 if quick == warm_up and not counting:
                     _synchronise(trainer.device)
-                    images, began, waited, marks, counting = 0, time.perf_counter(), trainer.batches.waited_s, [], True
-                started = time.perf_counter()
-                marks.append(_update(trainer, share.batch, cuda))
-                images += len(share.batch)
+                    images, first, began, waited, counting = 0, done, time.perf_counter(), trainer.batches.waited_s, True
+                started, batch = time.perf_counter(), share.batch
+                _update(trainer, batch)
+                images += len(batch)
                 done += 1
                 quick = quick + 1 if time.perf_counter() - started < 1 or not cuda else 0
                 if done % 20 == 0:
@@ -199,8 +201,9 @@ def measure_training(path: Path, source: str, photos: bool, views_per_frame: int
                     break
     _synchronise(trainer.device)
     seconds = time.perf_counter() - began
-    busy = sum(begin.elapsed_time(end) for begin, end in marks) / 1000 if cuda else None
+    waits = (trainer.batches.waited_s - waited) / seconds
     rate, kind = images / seconds, "png" if source == "png" else "packed"
+    step = _seconds_of_a_step(trainer, batch) if cuda else None
     return {
         "what": "training",
         "arch": options.arch,
@@ -210,25 +213,30 @@ def measure_training(path: Path, source: str, photos: bool, views_per_frame: int
         "threads": options.threads,
         "images_per_s": rate,
         "asked": TARGETS[kind, bool(photos)],
-        "device_waits": None if busy is None else 1 - busy / seconds,
-        "host_waits_for_data": (trainer.batches.waited_s - waited) / seconds,
-        "update_ms": None if busy is None else 1000 * busy / len(marks),
+        "device_waits": None if step is None else 1 - step * (done - first) / seconds,
+        "host_waits_for_data": waits,
+        "step_ms": None if step is None else 1000 * step,
         "peak_rss_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
     }
 
 
-def _update(trainer, batch, cuda: bool) -> tuple:
-    import torch
-
-    begin, end = (torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)) if cuda else (None, None)
-    if begin is not None:
-        begin.record()
+def _update(trainer, batch) -> None:
     trainer.noise.begin(0)
     trainer.update(batch)
     trainer.noise.end()
-    if end is not None:
-        end.record()
-    return begin, end
+
+
+def _seconds_of_a_step(trainer, batch, steps: int = 100) -> float:
+    for number in range(steps + 20):
+        if number == 20:
+            trainer.update.read()
+            _synchronise(trainer.device)
+            began = time.perf_counter()
+        _update(trainer, batch)
+        if number % 20 == 19:
+            trainer.update.read()
+    _synchronise(trainer.device)
+    return (time.perf_counter() - began) / steps
 
 
 def _trainer(path: Path, photos: bool, views_per_frame: int, options: argparse.Namespace):

@@ -53,7 +53,7 @@ def launch(arguments: argparse.Namespace, processes: int, folder: Path, capture:
     }  # fmt: skip
     plan = {
         "processes": processes, "port": store.port, "device": arguments.device, "folder": str(folder), "options": options,
-        "sections": arguments.sections, "results": str(results), "deadline": deadline,
+        "sections": arguments.sections, "results": str(results), "deadline": deadline, "bucket_mb": arguments.bucket_mb,
         "warm_up": arguments.warm_up, "updates": arguments.updates, "checkpoint_updates": arguments.checkpoint_updates,
         "loss_updates": arguments.loss_updates, "total": arguments.batch * max(arguments.processes),
     }  # fmt: skip
@@ -164,6 +164,7 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--cache_gb", type=float, default=0.3)
     parser.add_argument("--n_worker", type=int, help="reading threads of each process; as many as there are cores for")
     parser.add_argument("--data", type=Path, help="capture or packed store to train on")
+    parser.add_argument("--bucket_mb", type=int, help="size of the pieces in which gradients are summed, in place of the usual")
     parser.add_argument("--device", default=None, help="cpu, or the GPUs")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     parser.add_argument("--cache", type=Path, help="folder of the compiler's cache; a temporary one when absent")

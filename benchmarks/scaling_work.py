@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from multiface.train import gradients
 from multiface.train.build import build_trainer
 from multiface.train.config import TrainConfig
 from multiface.train.devices import choose_device
@@ -66,6 +67,8 @@ class Worker:
 
     def run(self) -> None:
         """All sections that are wanted, as long as there is time."""
+        if self.plan["bucket_mb"]:
+            gradients.BUCKET_BYTES[self.device.type] = self.plan["bucket_mb"] << 20
         with job(self.launch, self.device, TIMEOUT) as group:
             for name, section in (("losses", self.losses), ("sum", self.sum), ("training", self.training)):
                 if name not in self.plan["sections"] or (name == "sum" and self.n == 1):

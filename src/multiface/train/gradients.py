@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 import torch
 import torch.distributed as dist
 
-BUCKET_BYTES = 16 << 20
-"""Gradients are summed in pieces of about this size: large enough for the network, small enough to begin early."""
+BUCKET_BYTES = {"cpu": 16 << 20, "cuda": 128 << 20}
+"""Gradients are summed in pieces of about this size: large enough for the network, small enough to begin early.
+
+On GPUs steps are compiled, and the gradients of a stage come together: cutting them only costs time.
+"""
 
 
 @dataclass
@@ -40,11 +43,12 @@ class GradientAverager:
 
     Args:
         stages: Parameters that get gradients, in the order of the model; those of a stage are there before those of the next.
-        bucket_bytes: Size of the pieces; none has parameters of two stages.
+        bucket_bytes: Size of the pieces, :data:`BUCKET_BYTES` when absent; none has parameters of two stages.
     """
 
-    def __init__(self, stages: Sequence[Sequence[torch.nn.Parameter]], bucket_bytes: int = BUCKET_BYTES) -> None:
-        self._buckets = [_make_bucket(group) for stage in stages for group in _grouped(stage, bucket_bytes)]
+    def __init__(self, stages: Sequence[Sequence[torch.nn.Parameter]], bucket_bytes: int | None = None) -> None:
+        size = bucket_bytes or BUCKET_BYTES[next(p for stage in stages for p in stage).device.type]
+        self._buckets = [_make_bucket(group) for stage in stages for group in _grouped(stage, size)]
         self._bucket_of = {id(p): bucket for bucket in self._buckets for p in bucket.parameters}
         device = self._buckets[0].flat.device
         self._views = torch.zeros((), device=device)
