@@ -68,7 +68,7 @@ class Worker:
     def run(self) -> None:
         """All sections that are wanted, as long as there is time."""
         if self.plan["bucket_mb"]:
-            gradients.BUCKET_BYTES[self.device.type] = self.plan["bucket_mb"] << 20
+            gradients.BUCKET_BYTES = self.plan["bucket_mb"] << 20
         with job(self.launch, self.device, TIMEOUT) as group:
             for name, section in (("losses", self.losses), ("sum", self.sum), ("training", self.training)):
                 if name not in self.plan["sections"] or (name == "sum" and self.n == 1):

@@ -14,11 +14,8 @@ from dataclasses import dataclass, field
 import torch
 import torch.distributed as dist
 
-BUCKET_BYTES = {"cpu": 16 << 20, "cuda": 128 << 20}
-"""Gradients are summed in pieces of about this size: large enough for the network, small enough to begin early.
-
-On GPUs steps are compiled, and the gradients of a stage come together: cutting them only costs time.
-"""
+BUCKET_BYTES = 16 << 20
+"""Gradients are summed in pieces of about this size: large enough for the network, small enough to begin early."""
 
 
 @dataclass
@@ -47,7 +44,7 @@ class GradientAverager:
     """
 
     def __init__(self, stages: Sequence[Sequence[torch.nn.Parameter]], bucket_bytes: int | None = None) -> None:
-        size = bucket_bytes or BUCKET_BYTES[next(p for stage in stages for p in stage).device.type]
+        size = bucket_bytes or BUCKET_BYTES
         self._buckets = [_make_bucket(group) for stage in stages for group in _grouped(stage, size)]
         self._bucket_of = {id(p): bucket for bucket in self._buckets for p in bucket.parameters}
         device = self._buckets[0].flat.device
