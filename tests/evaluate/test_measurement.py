@@ -9,7 +9,7 @@ import torch
 from multiface.capture import FrameKey
 from multiface.data import Sample
 from multiface.evaluate.measurement import Measurement, mean_and_interval
-from multiface.evaluate.samples import Recorder, SampleTable
+from multiface.evaluate.samples import SampleRows, SampleTable
 
 
 def samples(frames: int, cameras: int) -> tuple[Sample, ...]:
@@ -57,13 +57,13 @@ def test_groups_and_worst() -> None:
 
 
 def test_recording_keeps_numbers_only_and_in_order() -> None:
-    recorder = Recorder(5, torch.device("cpu"))
+    recorder = SampleRows(5, torch.device("cpu"))
     who = samples(1, 5)
     recorder.add({"a": torch.tensor([1.0, 2.0]), "b": torch.tensor([3.0, torch.nan])}, who[:2])
     recorder.add({"b": torch.tensor([5.0]), "a": torch.tensor([4.0])}, who[2:3])
     table = recorder.table()
     assert table.columns == ("a", "b") and table.samples == who[:3]
     np.testing.assert_array_equal(table.values, [[1, 3], [2, np.nan], [4, 5]])
-    assert Recorder(3, torch.device("cpu")).table().values.shape == (0, 0)
+    assert SampleRows(3, torch.device("cpu")).table().values.shape == (0, 0)
     recorder.add({"a": torch.tensor([9.0, 7.0]), "b": torch.tensor([9.0, 8.0])}, (who[0], who[4]))  # the first one again
     assert recorder.table().samples == (*who[:3], who[4]) and recorder.table().values[3].tolist() == [7, 8]

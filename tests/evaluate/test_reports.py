@@ -39,6 +39,44 @@ def test_frozen_is_deterministic_and_does_not_depend_on_batches(config: TestConf
         assert value == pytest.approx(again.values[key], rel=1e-4), key
 
 
+def test_recorded_work_gives_the_same_numbers_and_pictures(config: TestConfig) -> None:
+    run = open_test(config)
+    recorded, repeated, shown = [], [], []
+
+    def record(work):
+        recorded.append(work)
+        return lambda: repeated.append(1) or work()
+
+    def measured(**more):
+        loader = run.data.loader(run.loader.index, 1, shuffle=False)
+        return frozen(run.step, loader, CPU, pictures=lambda n, p, b: shown.append((b.cameras, p.image.mean())), **more)
+
+    plain, with_recording = measured(), measured(record=record)
+    assert len(recorded) == 1 and len(repeated) == 3, "after three batches done plainly"
+    assert shown[:6] == shown[6:]
+    for one, other in zip(plain, with_recording, strict=True):
+        assert one.values == other.values and one.samples == other.samples == 6
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_on_a_gpu_work_is_recorded_and_gives_the_numbers_of_the_cpu(config: TestConfig, recwarn) -> None:
+    from dataclasses import replace
+
+    expected = frozen(*_frozen_on(replace(config, device="cpu"), "cpu"))
+    got = frozen(*_frozen_on(replace(config, device=None), "cuda"))
+    assert not [warning for warning in recwarn if "not recorded" in str(warning.message)]
+    for one, other in zip(expected, got, strict=True):
+        assert other.samples == one.samples
+        assert other.values == pytest.approx(one.values, rel=1e-2)  # convolutions round to TF32 there
+
+
+def _frozen_on(config: TestConfig, kind: str) -> tuple:
+    run = open_test(config)
+    assert run.device.type == kind
+    return run.step, run.data.loader(run.loader.index, 1, shuffle=False), run.device
+
+
 def test_metrics_of_samples_are_the_losses_of_training_taken_apart(config: TestConfig) -> None:
     run = open_test(config)
     batch = next(iter(run.loader))

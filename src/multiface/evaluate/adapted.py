@@ -14,7 +14,7 @@ from multiface import losses
 from multiface.data import BatchLoader
 from multiface.evaluate.frozen import measured_batches
 from multiface.evaluate.measurement import Measurement
-from multiface.evaluate.samples import Recorder
+from multiface.evaluate.samples import SampleRows
 from multiface.evaluate.values import Metrics
 from multiface.train.measure import apply_update, fit
 from multiface.train.step import Step
@@ -50,7 +50,7 @@ def adapted(
     copied = _trainable_copy(step)
     parameters = (copied.model.encoder_parameters(), copied.model.colour_parameters())
     optimisers = [torch.optim.Adam([p for p in group if p.requires_grad], lr=learning_rate) for group in parameters]
-    recorder = Recorder(len(loader.index), device)
+    recorder = SampleRows(len(loader.index), device)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         for number in range(passes):
@@ -81,7 +81,7 @@ def _last_pass(
     optimisers: list[torch.optim.Adam],
     weights: losses.LossWeights,
     metrics: Metrics,
-    recorder: Recorder,
+    recorder: SampleRows,
 ) -> None:
     for batch, samples in measured_batches(loader, device):
         prediction = step.predict(batch, sample=True, render=True)

@@ -32,7 +32,7 @@ class SampleTable:
         return self.values[:, self.columns.index(name)]
 
 
-class Recorder:
+class SampleRows:
     """Collects the values of batch after batch.
 
     The rows are kept on the device: nothing waits for it, and memory is a few numbers per sample.
