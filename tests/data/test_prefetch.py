@@ -10,7 +10,8 @@ import torch
 from multiface.capture import Capture
 from multiface.core.errors import MultifaceError
 from multiface.data import BatchLoader, DevicePrefetcher, build_index
-from multiface.data.buffers import BatchBuffers, BatchShape
+from multiface.data.block import BatchShape
+from multiface.data.buffers import BatchBuffers
 from small_capture import write_small_capture
 
 

@@ -45,6 +45,16 @@ class Batch:
         return len(self.cameras)
 
     @property
+    def n_views(self) -> int:
+        """B, also where cameras have no names."""
+        return len(self.view)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.view.device
+
+    @property
     def view_keys(self) -> tuple[FrameKey, ...]:
         """The frame of each of the B views."""
         return tuple(self.keys[position] for position in self.frame_of_view.tolist())
@@ -54,7 +64,7 @@ class Batch:
         wanted = torch.device(device)
         if wanted.type == "cuda" and wanted.index is None:
             wanted = torch.device("cuda", torch.cuda.current_device())
-        if self.view.device == wanted:
+        if self.device == wanted:
             return self
         values = ((field.name, getattr(self, field.name)) for field in fields(self))
         moved = {name: x.to(device, non_blocking=non_blocking) for name, x in values if isinstance(x, torch.Tensor)}

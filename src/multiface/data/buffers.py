@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import math
 import queue
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,65 +12,8 @@ from multiface.capture.unfinished import Unfinished
 from multiface.core.errors import FormatError
 from multiface.data import device_jpeg
 from multiface.data.batch import Batch
+from multiface.data.block import ALIGNMENT, FILTERS, PICTURES, BatchShape, BlockBatch, carve, place
 from multiface.data.png_rows import undo_filters
-
-_ALIGNMENT = 256
-PICTURES = ("texture", "photo", "average")
-OF_FRAMES = frozenset({"average", "vertices", "head_pose"})
-"""Arrays with a row for each frame; the others have one for each view."""
-FILTERS = "_filters"
-"""What the name of an array of pictures has behind it for the array of their filters."""
-
-
-@dataclass(frozen=True)
-class BatchShape:
-    """Sizes of a batch's arrays.
-
-    Attributes:
-        views, frames: B and F.
-        texture_size: T.
-        n_vertices: V.
-        photo_size: (H, W); None without photos.
-        has_texture: Whether there are camera textures.
-        filtered: Whether pictures may be rows of PNG whose filters the device undoes. Then each array of pictures has
-            one beside it, of the same name and ``_filters``, with the filter of each row; 0 where there are pixels already.
-        jpeg: Whether pictures may be JPEG that the device decodes.
-    """
-
-    views: int
-    frames: int
-    texture_size: int
-    n_vertices: int
-    photo_size: tuple[int, int] | None
-    has_texture: bool
-    filtered: bool = False
-    jpeg: bool = False
-
-    @functools.cache  # noqa: B019 - few shapes, small
-    def arrays(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-        """Shape and type of each array of a :class:`Batch`, in the order in which they lie in the block.
-
-        The averages come last: a batch of fewer frames than the block has room for is a shorter copy.
-        """
-        views, frames, size = self.views, self.frames, self.texture_size
-        arrays: dict[str, tuple[tuple[int, ...], torch.dtype]] = {
-            "frame_of_view": ((views,), torch.int64),
-            "camera_index": ((views,), torch.int64),
-            "view": ((views, 3), torch.float32),
-            "projection": ((views, 3, 4), torch.float32),
-            "head_pose": ((frames, 3, 4), torch.float32),
-            "vertices": ((frames, self.n_vertices, 3), torch.float32),
-        }
-        if self.has_texture:
-            arrays["texture"] = ((views, size, size, 3), torch.uint8)
-        if self.photo_size is not None:
-            arrays["photo"] = ((views, *self.photo_size, 3), torch.uint8)
-        arrays["average"] = ((frames, size, size, 3), torch.uint8)
-        if self.filtered:
-            pictures = {name: shape for name, (shape, _) in arrays.items() if name in PICTURES}
-            filters = {name + FILTERS: (shape[:2], torch.uint8) for name, shape in pictures.items()}
-            arrays = {**filters, **arrays}
-        return arrays
 
 
 class BatchBuffers:
@@ -91,9 +30,9 @@ class BatchBuffers:
 
     def __init__(self, shape: BatchShape, pinned: bool = False) -> None:
         self.shape = shape
-        self._offsets, self._size = _place(shape)
+        self._offsets, self._size = place(shape)
         self._block = torch.empty(self._size, dtype=torch.uint8, pin_memory=pinned)
-        self.arrays: dict[str, np.ndarray] = {name: x.numpy() for name, x in _carve(self._block, shape, shape.arrays()).items()}
+        self.arrays: dict[str, np.ndarray] = {name: x.numpy() for name, x in carve(self._block, shape, shape.arrays()).items()}
         names = [name for name in PICTURES if shape.jpeg and name in self.arrays]
         self.jpeg = {name: np.zeros((len(self.arrays[name]), 2), np.int64) for name in names}
 
@@ -106,7 +45,7 @@ class BatchBuffers:
 
     def batch(self, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
         """What is in the arrays, as a batch that shares their memory; not for unfinished pictures."""
-        return _batch(self._block, self.shape, keys, cameras)
+        return BlockBatch.of(self._block, self.shape, keys, cameras)
 
     def batch_on(self, device: torch.device, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
         """The same on a device, by one copy that is not waited for; pictures are finished there.
@@ -120,10 +59,10 @@ class BatchBuffers:
         if left and device.type == "cuda":
             torch.cuda.current_stream(device).synchronize()  # see device_jpeg.decode
         used = self._offsets["average"] + len(keys) * self.shape.texture_size**2 * 3
-        used = -(-used // _ALIGNMENT) * _ALIGNMENT
+        used = -(-used // ALIGNMENT) * ALIGNMENT
         block = torch.empty(used, dtype=torch.uint8, device=device)
         block.copy_(self._block[:used], non_blocking=True)
-        batch = _batch(block, self.shape, keys, cameras)
+        batch = BlockBatch.of(block, self.shape, keys, cameras)
         if left:
             self._decode_jpeg(batch, left)
         if self.shape.filtered:
@@ -138,7 +77,7 @@ class BatchBuffers:
     def _decode_jpeg(self, batch: Batch, left: list[tuple[str, int]]) -> None:
         encoded = [self.arrays[name][at].reshape(-1)[: self.jpeg[name][at, 0]] for name, at in left]
         try:
-            planes = device_jpeg.decode(encoded, batch.view.device)
+            planes = device_jpeg.decode(encoded, batch.device)
         except RuntimeError as error:
             raise FormatError(
                 f"JPEG with the right checksum cannot be decoded on the GPU: {str(error).splitlines()[0]}",
@@ -153,10 +92,10 @@ class BatchBuffers:
 
     def _undo_filters(self, batch: Batch, block: torch.Tensor) -> None:
         for name in PICTURES:
-            pictures: torch.Tensor | None = getattr(batch, name)
-            if pictures is not None and self.arrays[name + FILTERS][: len(pictures)].any():
-                filters = _carve(block, self.shape, [name + FILTERS], len(batch.keys), len(batch))
-                undo_filters(pictures, filters[name + FILTERS])
+            count = len(batch.keys) if name == "average" else len(batch)
+            if name in self.arrays and self.arrays[name + FILTERS][:count].any():
+                filters = carve(block, self.shape, [name + FILTERS], len(batch.keys), len(batch))
+                undo_filters(getattr(batch, name), filters[name + FILTERS])
 
 
 class BufferRing:
@@ -186,41 +125,3 @@ class BufferRing:
 def _what(batch: Batch, name: str, at: int) -> str:
     """A picture of a batch, for people."""
     return f"average of {batch.keys[at]}" if name == "average" else f"{name} {at + 1} of {len(batch)} ({batch.cameras[at]})"
-
-
-def _batch(block: torch.Tensor, shape: BatchShape, keys: tuple[FrameKey, ...], cameras: tuple[str, ...]) -> Batch:
-    names = [name for name in shape.arrays() if not name.endswith(FILTERS)]
-    tensors: dict[str, torch.Tensor | None] = {"texture": None, "photo": None}
-    return Batch(keys=keys, cameras=cameras, **tensors | _carve(block, shape, names, len(keys), len(cameras)))  # type: ignore[arg-type]
-
-
-@functools.cache
-def _place(shape: BatchShape) -> tuple[dict[str, int], int]:
-    """First byte of each array in the block, and the block's size."""
-    offsets, position = {}, 0
-    for name, (dimensions, dtype) in shape.arrays().items():
-        offsets[name] = position
-        size = math.prod(dimensions) * dtype.itemsize
-        position += -(-size // _ALIGNMENT) * _ALIGNMENT
-    return offsets, position
-
-
-def _carve(
-    block: torch.Tensor, shape: BatchShape, names: Iterable[str], frames: int | None = None, views: int | None = None
-) -> dict[str, torch.Tensor]:
-    """Arrays in ``block``, of as many frames and views; it may end after the averages of these frames.
-
-    One call of PyTorch for each: while many threads read, each call may wait for the interpreter.
-    """
-    offsets, _ = _place(shape)
-    typed: dict[torch.dtype, torch.Tensor] = {}
-    arrays = {}
-    for name in names:
-        size, dtype = shape.arrays()[name]
-        if dtype not in typed:
-            typed[dtype] = block.view(dtype)
-        count = frames if name.removesuffix(FILTERS) in OF_FRAMES else views
-        size = size if count is None else (count, *size[1:])
-        strides = tuple(math.prod(size[axis + 1 :]) for axis in range(len(size)))
-        arrays[name] = typed[dtype].as_strided(size, strides, offsets[name] // dtype.itemsize)
-    return arrays

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ import torch
 from multiface.core.errors import MultifaceError
 from multiface.data.batch import Batch
 from multiface.data.batch_reader import ReadBatch
+from multiface.data.block import BlockBatch
 from multiface.data.buffers import BatchBuffers, BufferRing
 from multiface.data.device_jpeg import can_decode_jpeg
 from multiface.data.loader import BatchLoader, Share
@@ -186,10 +187,7 @@ def _next(arrived: queue.Queue, thread: threading.Thread) -> Any:
 
 def _use_here(batch: Batch, copied: torch.cuda.Event) -> None:
     """Make the current stream wait for the copy, and keep the memory until that stream is done with it."""
-    stream = torch.cuda.current_stream(batch.view.device)
+    stream = torch.cuda.current_stream(batch.device)
     stream.wait_event(copied)
-    for field in fields(batch):
-        value = getattr(batch, field.name)
-        if isinstance(value, torch.Tensor):
-            value.record_stream(stream)
-            break  # all of them lie in one block
+    block = batch.block if isinstance(batch, BlockBatch) else None
+    (batch.view if block is None else block).record_stream(stream)  # all tensors lie in one block

@@ -11,7 +11,8 @@ from multiface.capture import AVERAGE, Capture, FrameKey
 from multiface.capture.resize import resize_photo
 from multiface.capture.unfinished import Unfinished
 from multiface.core.errors import CaptureError, FormatError
-from multiface.data.buffers import BatchBuffers, BatchShape
+from multiface.data.block import BatchShape
+from multiface.data.buffers import BatchBuffers
 from multiface.data.cache import ArrayCache
 from multiface.data.index import Sample, Skipped
 from multiface.geometry import projection_matrix, view_direction

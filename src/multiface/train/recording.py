@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from multiface.data import Batch
-from multiface.data.buffers import OF_FRAMES
+from multiface.data.block import OF_FRAMES, BlockBatch
 
 Result = TypeVar("Result")
 Work = Callable[[Batch, torch.Tensor], Any]
@@ -44,27 +44,23 @@ def record_cuda_graph(work: Callable[[], Result]) -> Callable[[], Result]:
 class StaticBatch:
     """A batch at fixed addresses, into which others of its shape are copied.
 
-    A batch with fewer frames for as many views fits too: no view refers to the frames that are left over. Where the tensors
-    of batches lie in one block of memory each, in the same places, a batch is one copy: each call that starts something on
-    the device may have to wait for threads that decode pictures.
+    A batch with fewer frames for as many views fits too: no view refers to the frames that are left over. Batches that lie in
+    one block of memory each are one copy: each call that starts something on the device may have to wait for threads that
+    decode pictures.
     """
 
     def __init__(self, batch: Batch, noise: torch.Tensor) -> None:
-        theirs = _tensors(batch)
-        self._block, self._places = _block_of(theirs), _places(theirs)
-        if self._block is None:
-            ours = {name: x.clone() for name, x in theirs.items()}
+        if isinstance(batch, BlockBatch) and batch.block is not None:
+            self.batch: Batch = batch.copied()
         else:
-            self._block = self._block.clone()
-            storage = self._block.untyped_storage()
-            ours = {name: torch.empty(0, dtype=x.dtype, device=x.device) for name, x in theirs.items()}
-            for name, x in ours.items():
-                x.set_(storage, theirs[name].storage_offset(), theirs[name].shape, theirs[name].stride())
-        self.batch = replace(batch, keys=(), cameras=(), **ours)
+            ours = {name: x.clone() for name, x in _tensors(batch).items()}
+            self.batch = replace(batch, keys=(), cameras=(), **ours)
         self.noise = noise.clone()
 
     def fits(self, batch: Batch) -> bool:
         """Whether :meth:`fill` can take ``batch``."""
+        if isinstance(self.batch, BlockBatch) and isinstance(batch, BlockBatch) and self._block_like_that_of(batch) is not None:
+            return self.batch.views == batch.views and batch.frames <= self.batch.frames
         ours, theirs = _tensors(self.batch), _tensors(batch)
         return ours.keys() == theirs.keys() and all(
             x.dtype == theirs[name].dtype
@@ -75,14 +71,18 @@ class StaticBatch:
 
     def fill(self, batch: Batch, noise: torch.Tensor) -> None:
         """Copy, without waiting."""
-        theirs = _tensors(batch)
-        block = None if self._block is None or _places(theirs) != self._places else _block_of(theirs)
-        if self._block is not None and block is not None and len(block) <= len(self._block):
-            self._block[: len(block)].copy_(block, non_blocking=True)
+        if isinstance(batch, BlockBatch) and batch.block is not None and (block := self._block_like_that_of(batch)) is not None:
+            block[: len(batch.block)].copy_(batch.block, non_blocking=True)
         else:
+            theirs = _tensors(batch)
             for name, x in _tensors(self.batch).items():
                 x[: len(theirs[name])].copy_(theirs[name], non_blocking=True)
         self.noise.copy_(noise, non_blocking=True)
+
+    def _block_like_that_of(self, batch: BlockBatch) -> torch.Tensor | None:
+        """The block of this batch, if everything lies in it as in that of ``batch``."""
+        ours = self.batch
+        return ours.block if isinstance(ours, BlockBatch) and batch.block is not None and ours.shape == batch.shape else None
 
 
 class RecordedWork(Generic[Result]):
@@ -148,20 +148,6 @@ class RecordedWork(Generic[Result]):
 def first_line(error: BaseException) -> str:
     """What an error says, short enough for a message."""
     return (str(error).strip().splitlines() or [""])[0][:200] or type(error).__name__
-
-
-def _places(tensors: dict[str, torch.Tensor]) -> list[tuple[str, int]]:
-    """Name and first byte of each tensor in its memory."""
-    return [(name, int(x.storage_offset()) * x.element_size()) for name, x in tensors.items()]
-
-
-def _block_of(tensors: dict[str, torch.Tensor]) -> torch.Tensor | None:
-    """The bytes of the memory in which all the tensors lie; None where there are several."""
-    storages = [x.untyped_storage() for x in tensors.values()]
-    if any(storage.data_ptr() != storages[0].data_ptr() for storage in storages):
-        return None
-    device = next(iter(tensors.values())).device
-    return torch.empty(0, dtype=torch.uint8, device=device).set_(storages[0])  # pyright: ignore[reportArgumentType]
 
 
 def _tensors(batch: Batch) -> dict[str, torch.Tensor]:

@@ -176,7 +176,7 @@ class Step:
             network: Compiled forms of :attr:`network`.
         """
         screen = screen and batch.photo is not None
-        noise = self.draw_noise(len(batch.view)) if noise is None else noise
+        noise = self.draw_noise(batch.n_views) if noise is None else noise
         cams = self.camera_table[batch.camera_index]
         network = network or self.network
         code = network.texture_code(batch.average)

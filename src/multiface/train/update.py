@@ -130,7 +130,7 @@ class Update:
             Device scalars, without gradient: the loss terms, ``total``, ``accepted`` and ``finite`` (bool). They hold until
             the next call.
         """
-        noise = self.step.draw_noise(len(batch.view))
+        noise = self.step.draw_noise(batch.n_views)
         values, accepted, finite = (self._recorded or self._plain)(batch, noise)
         self._calls += 1
         return {**dict(zip(VALUES, values)), "accepted": accepted, "finite": finite}
@@ -157,7 +157,7 @@ class Update:
     def _losses(
         self, batch: Batch, noise: torch.Tensor, network: Network | None
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        with mixed_precision(self.bf16, batch.view.device):
+        with mixed_precision(self.bf16, batch.device):
             terms = self.step.training_terms(batch, screen=self.weights.screen > 0, noise=noise, network=network)
         return terms, losses.total_loss(terms, self.weights)
 
