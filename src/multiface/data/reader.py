@@ -15,7 +15,7 @@ from multiface.data.block import BatchShape
 from multiface.data.buffers import BatchBuffers
 from multiface.data.cache import ArrayCache
 from multiface.data.index import Sample, Skipped
-from multiface.geometry import projection_matrix, view_direction
+from multiface.geometry import compose_projection, view_direction
 
 Decode = Callable[[np.ndarray, "Unfinished | None"], None]
 """Decodes a picture into an array, all the way unless it is told that it need not."""
@@ -48,6 +48,11 @@ class SampleReader:
         self._pictures = ArrayCache(cache_bytes)
         self._frames = ArrayCache(min(cache_bytes, _SMALL))
         self._cameras = capture.cameras  # read once, here, since cached properties are not made for threads
+        cameras = [c if photo_size is None else c.resized(photo_size) for c in self._cameras.values()]
+        self._rows = {camera.name: row for row, camera in enumerate(cameras)}
+        self._K, self._Rt = (np.array([getattr(camera, name) for camera in cameras], np.float64) for name in ("K", "Rt"))
+        self._centres = np.array([camera.center for camera in cameras])
+        self._camera_indices = np.array([capture.camera_index(camera.name) for camera in cameras])
 
     def shape(self, views: int, frames: int, filtered: bool = False, jpeg: bool = False) -> BatchShape:
         """Sizes of the arrays of a batch; ``filtered``, ``jpeg``: PNG rows, JPEG may be left to the device."""
@@ -79,16 +84,14 @@ class SampleReader:
 
     def place_views(self, samples: Sequence[Sample], keys: Sequence[FrameKey], buffers: BatchBuffers) -> None:
         """Fill the arrays that say from where each view looks, once the frames' poses are there."""
-        arrays, places = buffers.arrays, {key: place for place, key in enumerate(keys)}
-        poses: dict[FrameKey, np.ndarray] = {}
-        for view, sample in enumerate(samples):
-            camera = self._cameras[sample.camera]
-            if sample.key not in poses:
-                poses[sample.key] = self._pose(sample.key)
-            arrays["frame_of_view"][view] = places[sample.key]
-            arrays["camera_index"][view] = self.capture.camera_index(sample.camera)
-            arrays["view"][view] = view_direction(camera.center, poses[sample.key])
-            arrays["projection"][view] = projection_matrix(camera, poses[sample.key], self.photo_size)
+        arrays, places, views = buffers.arrays, {key: place for place, key in enumerate(keys)}, len(samples)
+        frames = np.array([places[sample.key] for sample in samples])
+        rows = np.array([self._rows[sample.camera] for sample in samples])
+        poses = np.stack([self._pose(key) for key in keys])[frames]
+        arrays["frame_of_view"][:views] = frames
+        arrays["camera_index"][:views] = self._camera_indices[rows]
+        arrays["view"][:views] = view_direction(self._centres[rows], poses)
+        arrays["projection"][:views] = compose_projection(self._K[rows], self._Rt[rows], poses)
 
     def _pose(self, key: FrameKey) -> np.ndarray:
         """Float64, as calibration wants it; the batch's own is rounded."""

@@ -16,15 +16,15 @@ def to_head(head_pose: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def view_direction(camera_center: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
-    """(3,) float32 unit vector in head space from the head origin to the camera centre (world, mm).
+    """(..., 3) float32 unit vectors in head space from the head origin to camera centres (..., 3) (world, mm).
 
-    A camera at the head origin has no direction; the face's own axis (0, 0, 1) stands in for it.
+    ``head_pose`` is (..., 3, 4). A camera at the head origin has no direction; the face's own axis (0, 0, 1) stands in for it.
     """
-    d = to_head(np.asarray(head_pose, np.float64), np.asarray(camera_center, np.float64))
-    length = float(np.linalg.norm(d))
-    if length < 1e-12:  # mm; below that the squares underflow and the quotient is no unit vector any more
-        return np.array([0.0, 0.0, 1.0], np.float32)
-    return (d / length).astype(np.float32)
+    pose = np.asarray(head_pose, np.float64)
+    d = np.matmul((np.asarray(camera_center, np.float64) - pose[..., 3])[..., None, :], pose[..., :3])[..., 0, :]
+    length = np.sqrt(np.square(d).sum(-1, keepdims=True))
+    is_there = length >= 1e-12  # mm; below that the squares underflow and the quotient is no unit vector any more
+    return np.where(is_there, d / np.where(is_there, length, 1.0), [0.0, 0.0, 1.0]).astype(np.float32)
 
 
 def rotation_error(R: np.ndarray) -> float:

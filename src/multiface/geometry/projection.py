@@ -28,8 +28,14 @@ def projection_matrix(camera: Camera, head_pose: np.ndarray, size: tuple[int, in
         size: (height, width) of the picture to project into; the camera's own when absent.
     """
     K = camera.K if size is None else resize_intrinsics(camera.K, camera.size, size)
-    pose = np.vstack([np.asarray(head_pose, np.float64), [0.0, 0.0, 0.0, 1.0]])
-    return (K @ (np.asarray(camera.Rt, np.float64) @ pose)).astype(np.float32)
+    return compose_projection(K, np.asarray(camera.Rt, np.float64), head_pose)
+
+
+def compose_projection(K: np.ndarray, Rt: np.ndarray, head_pose: np.ndarray) -> np.ndarray:
+    """:func:`projection_matrix` of many: K (..., 3, 3), Rt (..., 3, 4), head_pose (..., 3, 4) to (..., 3, 4) float32."""
+    pose = np.zeros((*head_pose.shape[:-2], 4, 4))
+    pose[..., :3, :], pose[..., 3, 3] = head_pose, 1.0
+    return np.matmul(K, np.matmul(Rt, pose)).astype(np.float32)
 
 
 def project_points(projection: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
