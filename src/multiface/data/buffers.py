@@ -13,6 +13,7 @@ from multiface.core.errors import FormatError
 from multiface.data import device_jpeg
 from multiface.data.batch import Batch
 from multiface.data.block import ALIGNMENT, FILTERS, PICTURES, BatchShape, BlockBatch, carve, place
+from multiface.data.jpeg_share import JpegShare
 from multiface.data.png_rows import undo_filters
 
 
@@ -22,14 +23,16 @@ class BatchBuffers:
     Args:
         shape: Sizes.
         pinned: Page-locked, so that copies to a CUDA device need not wait.
+        share: Which JPEG may be left to the device, where any may; all when absent.
 
     Attributes:
         arrays: Name -> NumPy array to write into.
         jpeg: Name of an array of N pictures -> (N, 2) int64, as in :class:`Unfinished`; empty unless the shape has JPEG.
     """
 
-    def __init__(self, shape: BatchShape, pinned: bool = False) -> None:
+    def __init__(self, shape: BatchShape, pinned: bool = False, share: JpegShare | None = None) -> None:
         self.shape = shape
+        self._share = share or JpegShare()
         self._offsets, self._size = place(shape)
         self._block = torch.empty(self._size, dtype=torch.uint8, pin_memory=pinned)
         self.arrays: dict[str, np.ndarray] = {name: x.numpy() for name, x in carve(self._block, shape, shape.arrays()).items()}
@@ -39,6 +42,9 @@ class BatchBuffers:
     def unfinished(self, name: str, place: int) -> Unfinished | None:
         """What may be left undone of the picture at ``place``; None where nothing may."""
         filters, jpeg = self.arrays.get(name + FILTERS), self.jpeg.get(name)
+        if jpeg is not None and not self._share.is_device_s(place):
+            jpeg[place] = 0
+            jpeg = None
         if filters is None and jpeg is None:
             return None
         return Unfinished(None if filters is None else filters[place], None if jpeg is None else jpeg[place])
@@ -105,13 +111,16 @@ class BufferRing:
         count: How many.
         shape: Of all of them.
         pinned: See there.
+
+    Attributes:
+        jpeg_share: What of the JPEG in them is left to the device.
     """
 
     def __init__(self, count: int, shape: BatchShape, pinned: bool) -> None:
-        self.shape = shape
+        self.shape, self.jpeg_share = shape, JpegShare()
         self._free: queue.SimpleQueue[BatchBuffers] = queue.SimpleQueue()
         for _ in range(count):
-            self._free.put(BatchBuffers(shape, pinned))
+            self._free.put(BatchBuffers(shape, pinned, self.jpeg_share))
 
     def take(self) -> BatchBuffers:
         """Buffers that nobody uses; there must be some."""
