@@ -77,10 +77,17 @@ def test_a_process_without_views_has_no_say_whatever_its_losses_are(others: Othe
 
 def test_sums_start_while_the_backward_pass_goes_on_and_in_one_order(others: Others) -> None:
     averaged([torch.nn.Linear(3, 4), torch.nn.Linear(4, 2)], 1, others)
-    assert others.events == [1, 1, 4 * 2 + 2, "second half done", 3 * 4 + 4]
+    assert others.events == [1, 1, 2 * 64, "second half done", 2 * 64], "each of a weight and a bias, aligned"
     others.events.clear()
     averaged([torch.nn.Linear(3, 4), torch.nn.Linear(4, 2)], 1, others, bucket_bytes=1)
-    assert others.events == [1, 1, 2, 8, "second half done", 4, 12]
+    assert others.events == [1, 1, 64, 64, "second half done", 64, 64]
+
+
+def test_each_gradient_begins_where_memory_is_fetched_from(others: Others) -> None:
+    layers = [torch.nn.Linear(3, 5), torch.nn.Linear(5, 3)]
+    averaged(layers, 1, others)
+    found = [p.grad for layer in layers for p in layer.parameters() if p.grad is not None]
+    assert len(found) == 4 and all(gradient.storage_offset() * gradient.element_size() % 256 == 0 for gradient in found)
 
 
 @pytest.mark.parametrize("arch", ["base", "warp"])
@@ -125,7 +132,7 @@ def test_compiled_steps_sum_while_the_texture_encoder_computes_its_gradients(oth
     loss.backward(averager.weight(loss.detach()[None]))
     averager.finish()
     averager.close()
-    first, last = (sum(p.numel() for p in stage) for stage in model.parameter_stages())
+    first, last = (sum(-(-p.numel() // 64) * 64 for p in stage) for stage in model.parameter_stages())
     cut = others.events.index("texture encoder")
     before, after = others.events[2:cut], others.events[cut + 1 :]
     assert sum(before) == first and sum(after) == last  # type: ignore[arg-type]

@@ -15,7 +15,8 @@ from multiface.data.block import BatchShape
 from multiface.data.buffers import BatchBuffers
 from multiface.data.cache import ArrayCache
 from multiface.data.index import Sample, Skipped
-from multiface.geometry import compose_projection, view_direction
+from multiface.geometry import view_direction
+from multiface.geometry.projection import compose_projection
 
 Decode = Callable[[np.ndarray, "Unfinished | None"], None]
 """Decodes a picture into an array, all the way unless it is told that it need not."""

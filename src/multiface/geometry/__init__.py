@@ -2,14 +2,13 @@
 
 from multiface.geometry.camera import Camera
 from multiface.geometry.head_pose import is_rotation, rotation_error, to_head, to_world, view_direction
-from multiface.geometry.projection import compose_projection, project_points, projection_matrix, resize_intrinsics
+from multiface.geometry.projection import project_points, projection_matrix, resize_intrinsics
 from multiface.geometry.topology import Topology
 from multiface.geometry.uv import flip_rows, texel_centres
 
 __all__ = [
     "Camera",
     "Topology",
-    "compose_projection",
     "flip_rows",
     "is_rotation",
     "project_points",

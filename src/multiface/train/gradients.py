@@ -17,6 +17,9 @@ import torch.distributed as dist
 BUCKET_BYTES = 16 << 20
 """Gradients are summed in pieces of about this size: large enough for the network, small enough to begin early."""
 
+_ALIGNMENT = 64
+"""Entries; where one gradient of a list begins elsewhere than memory is fetched from, copies and optimisers go one by one."""
+
 
 @dataclass
 class _Bucket:
@@ -142,10 +145,11 @@ def _grouped(parameters: Sequence[torch.nn.Parameter], bucket_bytes: int) -> lis
 
 def _make_bucket(parameters: list[torch.nn.Parameter]) -> _Bucket:
     first = parameters[0]
-    flat = torch.zeros(sum(p.numel() for p in parameters), dtype=first.dtype, device=first.device)
-    views, start = [], 0
+    starts, end = [], 0
     for parameter in parameters:
-        # With the strides of the parameter (channels last), which the fused optimiser wants of its gradient.
-        views.append(torch.as_strided(flat, parameter.shape, parameter.stride(), start))
-        start += parameter.numel()
+        starts.append(end)
+        end += -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT
+    flat = torch.zeros(end, dtype=first.dtype, device=first.device)
+    # With the strides of the parameter (channels last), which the fused optimiser wants of its gradient.
+    views = [torch.as_strided(flat, p.shape, p.stride(), start) for p, start in zip(parameters, starts, strict=True)]
     return _Bucket(parameters, flat, views)
