@@ -39,11 +39,11 @@ def parts(real: Path | None, gpus: int) -> dict[str, tuple[float, list[str]]]:
         "tests": (420.0, [python, "-m", "pytest", "-q", "-m", "gpu", "--tb=short", *_in_parallel(), "tests"]),
         "visualize": (150.0, [python, f"{here}/visualize.py", *films]),
         "test": (90.0, [python, f"{here}/test_speed.py"]),
-        "loader": (240.0, [python, f"{here}/loader.py", *of_real, "--views_per_frame", "4", "--device", "cuda", "--train",
-                           "--frames", "16", "--seconds", "3"]),
+        "loader": (270.0, [python, f"{here}/loader.py", *of_real, "--sources", "lz4", "jpeg", "raw", "png", "--views_per_frame", "4",
+                           "--device", "cuda", "--train_only", "--seconds", "4"]),
         "render": (60.0, [python, f"{here}/render.py", *frame, "--on", "gpu", "--sizes", "2048x1334", "--backends", "triton"]),
         "step": (200.0, [python, f"{here}/step.py", *folder, "--modes", "fast", "--screen_archs", "base"]),
-        "train": (600.0, [python, f"{here}/train.py", "--variants", "exact", "fast", "fast, jpeg", "--jobs", "9"]),
+        "train": (400.0, [python, f"{here}/train.py", "--variants", "fast", "fast, jpeg", "--jobs", "6"]),
     }  # fmt: skip
 
 

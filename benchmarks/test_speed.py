@@ -172,7 +172,7 @@ def write_model(options: argparse.Namespace, folder: Path) -> Path:
 
 def measure(options: argparse.Namespace, folder: Path, store: Path, model: Path) -> dict[str, float]:
     words = [str(store), "--model_path", str(model), "--report", "frozen", "--val_batch_size", str(options.batch)]
-    words += ["--n_worker", str(min(16, os.cpu_count() or 1)), "--device", options.device]
+    words += ["--n_worker", str(min(12, os.cpu_count() or 1)), "--device", options.device]
     result: dict[str, float] = {"pairs": options.frames * options.cameras}
     few = folder / "few.txt"
     few.write_text("\n".join((store / "frame_list.txt").read_text().splitlines()[: max(options.frames // 4, 1)]))
