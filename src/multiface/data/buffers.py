@@ -42,7 +42,7 @@ class BatchBuffers:
     def unfinished(self, name: str, place: int) -> Unfinished | None:
         """What may be left undone of the picture at ``place``; None where nothing may."""
         filters, jpeg = self.arrays.get(name + FILTERS), self.jpeg.get(name)
-        if jpeg is not None and not self._share.is_device_s(place):
+        if jpeg is not None and not self._share.is_device_s(place, len(jpeg)):
             jpeg[place] = 0
             jpeg = None
         if filters is None and jpeg is None:
@@ -84,6 +84,8 @@ class BatchBuffers:
         encoded = [self.arrays[name][at].reshape(-1)[: self.jpeg[name][at, 0]] for name, at in left]
         try:
             planes = device_jpeg.decode(encoded, batch.device)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             raise FormatError(
                 f"JPEG with the right checksum cannot be decoded on the GPU: {str(error).splitlines()[0]}",

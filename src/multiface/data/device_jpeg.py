@@ -54,17 +54,18 @@ def place(pictures: torch.Tensor, rows: Sequence[int], planes: Sequence[torch.Te
 
     Args:
         pictures: (N, H, W, 3) uint8, contiguous.
-        rows: Which of the N, n of them, ascending; most often all.
+        rows: Which of the N, n of them, ascending; most often the first n.
         planes: n of (3, H, W) uint8, on the same device.
         has_bits: Whether the last bytes of these ``pictures`` say what is zero, as
             :class:`multiface.capture.unfinished.Unfinished` describes.
     """
-    if len(rows) < len(pictures):
+    if len(rows) == 0:
+        return
+    if rows[-1] != len(rows) - 1:
         for row, plane in zip(rows, planes, strict=True):
             place(pictures[row : row + 1], range(1), [plane], has_bits)
         return
-    if len(rows) == 0:
-        return
+    pictures = pictures[: len(rows)]
     pixels = torch.stack(list(planes)).permute(0, 2, 3, 1)
     if not has_bits:
         pictures.copy_(pixels)

@@ -5,7 +5,6 @@ from __future__ import annotations
 _STEP = 1 / 16
 _SHORT = 2e-3
 """Seconds that handing out a batch takes when all of it was read before."""
-_GOLDEN = 0.6180339887498949
 
 
 class JpegShare:
@@ -20,9 +19,9 @@ class JpegShare:
     def __init__(self) -> None:
         self.value = 1.0
 
-    def is_device_s(self, place: int) -> bool:
-        """Whether the device decodes the picture at ``place`` of a batch; places are spread evenly over both."""
-        return place * _GOLDEN % 1 < self.value
+    def is_device_s(self, place: int, places: int) -> bool:
+        """Whether the device decodes the picture at ``place`` of so many: it has the first ones, which lie side by side."""
+        return place < round(self.value * places)
 
     def waited(self, seconds: float) -> None:
         """A batch was waited for: as long as that, the threads need help; if hardly, they can take more."""
