@@ -33,6 +33,16 @@ def test_transposed_convolution(dtype, layout, n_in, n_out, side) -> None:
     assert_same(forms.transposed_by_windows, lambda x, k: F.conv_transpose2d(x, k, stride=2, padding=1), x, kernel)
 
 
+@pytest.mark.parametrize(("n_in", "n_out"), [(5, 3), (16, 16)])
+def test_transposed_convolution_of_one_texel(n_in, n_out, monkeypatch) -> None:
+    x, kernel = tensors((3, n_in, 1, 1), (n_in, n_out, 4, 4), dtype=torch.float64)
+    plain = lambda x, k: F.conv_transpose2d(x, k, stride=2, padding=1)  # noqa: E731
+    assert_same(forms.transposed_from_one, plain, x, kernel)
+    monkeypatch.setattr(forms, "on_gpu", lambda x: True)
+    monkeypatch.setattr(forms, "transposed_by_windows", None)
+    assert_same(forms.convolve_transposed, plain, x, kernel)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("n_in", "n_out", "side"), [(3, 5, 2), (8, 4, 8), (5, 16, 10)])

@@ -46,9 +46,9 @@ def forced() -> Iterator[None]:
 
 def convolve_transposed(x: Tensor, kernel: Tensor) -> Tensor:
     """Transposed convolution of stride 2 and padding 1, ``kernel`` (in, out, 4, 4), in the form that suits the device."""
-    if on_gpu(x):
-        return transposed_by_windows(x, kernel)
-    return F.conv_transpose2d(x, kernel, stride=2, padding=1)
+    if not on_gpu(x):
+        return F.conv_transpose2d(x, kernel, stride=2, padding=1)
+    return transposed_from_one(x, kernel) if x.shape[-2:] == (1, 1) else transposed_by_windows(x, kernel)
 
 
 def convolve(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int) -> Tensor:
@@ -64,6 +64,14 @@ def convolve_3x3(x: Tensor, kernel: Tensor) -> Tensor:
     if x.shape[-1] >= LARGE_SIDE and not x.shape[-1] % 4 and max(kernel.shape[:2]) <= FEW_CHANNELS:
         return few_channels_by_cells(x, kernel, levels=2 if max(kernel.shape[:2]) < FEWEST_CHANNELS else 1)
     return F.conv2d(_channels_last(x), _channels_last(kernel), padding=1)
+
+
+def transposed_from_one(x: Tensor, kernel: Tensor) -> Tensor:
+    """``F.conv_transpose2d(x, kernel, stride=2, padding=1)`` for ``x`` (B, in, 1, 1): (B, out, 2, 2), a matrix product.
+
+    A convolution with one input texel has no memory format that compilers and libraries agree on.
+    """
+    return torch.einsum("bi,iorc->borc", x[:, :, 0, 0], kernel[:, :, 1:3, 1:3])
 
 
 def transposed_by_windows(x: Tensor, kernel: Tensor) -> Tensor:
