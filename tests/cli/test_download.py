@@ -162,7 +162,11 @@ def test_without_network_the_plan_is_made_and_fetching_says_what_is_wrong(
 def test_ctrl_c_stops_at_once_and_the_next_run_goes_on(server: ReleaseServer, tmp_path: Path) -> None:
     words = ["--entity", "6795937", "--segment", "E057*", "--camera", *V1_CAMERAS, "--dest", str(tmp_path)]
     command = [sys.executable, "-m", "multiface", "download", *words, "--base_url", server.url, "--connections", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        # What shells run in the background (`make test &`) ignores Ctrl-C, and so does what that starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
 
     def interrupt(path: str, position: int) -> None:
         if "images" in path and position > 4000:
