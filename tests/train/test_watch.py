@@ -123,14 +123,17 @@ class Frozen(Gone):
 
 
 def test_a_store_that_never_answers_ends_the_job(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    ended, store = threading.Event(), Frozen()
-    monkeypatch.setattr(watch.os, "_exit", lambda status: ended.set())
+    ended, exits, store = threading.Event(), [], Frozen()
+    monkeypatch.setattr(watch.os, "_exit", lambda status: exits.append(status) or ended.set())
     each = Watch(Launch(1, 2, address="node7", port=29500), store, 0.2)  # type: ignore[arg-type]
     each.start()
     try:
         assert ended.wait(10.0)
     finally:
         each._stopped.set()
-        store.released.set()
         each._guard.join()
+        before = len(exits)
+        store.released.set()
+        each._thread.join()  # or it would end the tests when nobody catches it any more
+    assert len(exits) == before, "who was told to stop ends nothing when the store answers at last"
     assert "process 0, which the processes of the job meet at, does not answer" in capsys.readouterr().err

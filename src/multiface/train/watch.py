@@ -183,6 +183,8 @@ class Watch(NoWatch):
             except RuntimeError:
                 failed = lost = True
             self._asked = None
+            if self._stopped.is_set():  # while the store was slow to answer: the job ends as it should
+                return
             if failed or self._abandoned:
                 self._end_after_grace(lost)
                 return
