@@ -113,6 +113,27 @@ def test_a_picture_that_is_left_is_there_with_its_bits(store: Path) -> None:
     assert not seen.all() and np.array_equal(np.maximum(pixels, 1) * seen, expected)
 
 
+def test_a_jpeg_that_decoders_see_differently_is_read_once_and_decoded(tmp_path: Path, monkeypatch) -> None:
+    from multiface.capture.store import codecs
+    from multiface.capture.store.shards import LocalShards
+
+    def half_resolution(array: np.ndarray, quality: int) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(array).save(file, format="JPEG", quality=quality, subsampling="4:2:0")
+        return file.getvalue()
+
+    monkeypatch.setitem(codecs._ENCODERS, "jpeg", half_resolution)
+    capture = write_small_capture(tmp_path / "capture", tex_size=64)
+    pack_capture(capture.path, tmp_path / "store", PackSettings(texture_codec="jpeg"))
+    opened, key, reads, read = Capture(tmp_path / "store"), capture.frames[0], [], LocalShards.read
+    camera = next(iter(capture.cameras))
+    expected = opened.texture(key, camera)
+    monkeypatch.setattr(LocalShards, "read", lambda self, *where: reads.append(where) or read(self, *where))
+    out, jpeg = np.zeros((64, 64, 3), np.uint8), np.full(2, 7, np.int64)
+    assert opened.texture(key, camera, out, Unfinished(None, jpeg)) is out
+    assert len(reads) == 1 and not jpeg.any() and np.array_equal(out, expected)
+
+
 @pytest.mark.parametrize("codec", ["lz4", "png"])
 def test_other_codecs_are_decoded(tmp_path: Path, codec: str) -> None:
     capture = write_small_capture(tmp_path / "capture", tex_size=64)

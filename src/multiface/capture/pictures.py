@@ -57,10 +57,10 @@ class Pictures:
     def _read(
         self, name: Name, path: Callable[[FrameKey, str], Path], out: np.ndarray | None, unfinished: Unfinished | None
     ) -> np.ndarray:
-        if self._store is not None:
-            return self._store.picture(name, out, unfinished)
         if unfinished is not None:
             unfinished.clear()
+        if self._store is not None:
+            return self._store.picture(name, out, unfinished)
         return read_image(self.path(path(name.key, name.camera)), out, None if unfinished is None else unfinished.filters)
 
     def path(self, path: Path) -> Path:

@@ -183,7 +183,7 @@ class BatchLoader:
 
         Args:
             pinned: Page-locked.
-            filtered, jpeg: Rows of PNG, JPEG may be left to the device, see :class:`multiface.data.buffers.BatchShape`.
+            filtered, jpeg: Rows of PNG, JPEG may be left to the device, see :class:`multiface.data.block.BatchShape`.
         """
         views = self._most_views()
         ahead = BatchReader(self._reader, self._workers, views).ahead

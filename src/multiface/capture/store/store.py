@@ -101,18 +101,17 @@ class Store:
         """
         entry = self._entry(name)
         shape = (entry.height, entry.width, 3)
-        fits = out is not None and out.shape == shape
-        pixels = out if out is not None and fits else np.empty(shape, np.uint8)
-        if unfinished is not None:
-            unfinished.clear()
-            if fits and unfinished.jpeg is not None and entry.codec == "jpeg":
-                unfinished.jpeg[:] = self._leave_jpeg(name, entry, pixels)
-                if unfinished.jpeg[0]:
-                    return pixels
-        self.unpack(name, entry, pixels)
+        pixels = out if out is not None and out.shape == shape else np.empty(shape, np.uint8)
+        if unfinished is None or unfinished.jpeg is None or entry.codec != "jpeg" or pixels is not out:
+            self.unpack(name, entry, pixels)
+            return pixels
+        payload = self._payload(name, entry)
+        unfinished.jpeg[:] = self._leave_jpeg(name, entry, payload, pixels)
+        if not unfinished.jpeg[0]:
+            self._decode(name, entry, payload, pixels)
         return pixels
 
-    def _leave_jpeg(self, name: Name, entry: Entry, out: np.ndarray) -> tuple[int, int]:
+    def _leave_jpeg(self, name: Name, entry: Entry, payload: memoryview, out: np.ndarray) -> tuple[int, int]:
         """Put the JPEG at the beginning of ``out`` and its bits at the end, checked: see :class:`Unfinished`.
 
         Zeros if decoders might not agree on the pixels, or there is no room.
@@ -120,7 +119,6 @@ class Store:
         flat, n_bits = out.reshape(-1), (out.size + 7) // 8 if entry.zeros else 0
         if entry.length + n_bits > out.size:
             return 0, 0
-        payload = self._payload(name, entry)
         if plain_jpeg_size(payload[: entry.length]) != out.shape[:2]:
             return 0, 0
         flat[: entry.length] = np.frombuffer(payload[: entry.length], np.uint8)
@@ -156,7 +154,9 @@ class Store:
         if entry.codec == "raw" and entry.n_bytes == out.nbytes:
             self._payload(name, entry, out.reshape(-1).view(np.uint8).data)
             return
-        payload = self._payload(name, entry)
+        self._decode(name, entry, self._payload(name, entry), out)
+
+    def _decode(self, name: Name, entry: Entry, payload: memoryview, out: np.ndarray) -> None:
         try:
             decode(payload[: entry.length], entry.codec, out)
             if entry.zeros:
