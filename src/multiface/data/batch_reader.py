@@ -1,10 +1,10 @@
-"""Reading whole batches: pictures by several threads, several batches ahead, handed out in order."""
+"""Reading whole batches: several ahead, what is broken replaced, handed out in order."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from multiface.capture import FrameKey
@@ -12,6 +12,7 @@ from multiface.core.errors import CaptureError
 from multiface.data.buffers import BatchBuffers, BufferRing
 from multiface.data.index import Sample, Skipped
 from multiface.data.reader import SampleReader
+from multiface.data.reading import Failure, Readers, Reading
 
 
 class ReadBatch(NamedTuple):
@@ -37,41 +38,37 @@ _MOST_ROUNDS = 16
 
 Choose = Callable[[int], tuple[list[Sample], int]]
 """Samples of the batch of that number, with those known to be broken replaced or left out, and how many were."""
+Broken = Callable[[FrameKey | Sample, Skipped], None]
 
 
 @dataclass
 class _Pending:
-    """A batch that is being read."""
+    """A batch that is being read; ``reading`` is None where there is nothing to read."""
 
     number: int
     samples: list[Sample]
     keys: list[FrameKey]
     n_left_out: int
     buffers: BatchBuffers | None
-    reads: list[tuple[FrameKey | Sample, Future[Skipped | None]]] = field(default_factory=list)
+    reading: Reading | None = None
 
 
 class BatchReader:
-    """Reads batches with threads: one task for what a frame's views share, one for each view.
+    """Reads batches, several at a time.
 
     Args:
-        reader: Reads single views.
-        workers: Threads; 0 reads everything in the calling thread.
-        batch_size: Views of a whole batch, which decides how many batches are read ahead.
+        reader: Knows the capture and the sizes of batches.
+        readers: Who read them.
+        ahead: Batches that are read at a time.
     """
 
-    def __init__(self, reader: SampleReader, workers: int, batch_size: int) -> None:
+    def __init__(self, reader: SampleReader, readers: Readers, ahead: int) -> None:
         self._reader = reader
-        self._workers = workers
-        # Enough for every thread to have two views to read while the oldest batch is being finished.
-        self.ahead = max(2, -(-2 * workers // batch_size) + 1) if workers else 1
+        self._readers = readers
+        self._ahead = ahead
 
     def read(
-        self,
-        numbers: Iterable[int],
-        choose: Choose,
-        broken: Callable[[FrameKey | Sample, Skipped], None],
-        ring: BufferRing | None,
+        self, numbers: Iterable[int], choose: Choose, broken: Broken, ring: BufferRing | None
     ) -> Generator[ReadBatch, None, None]:
         """The batches of these numbers in order.
 
@@ -81,22 +78,22 @@ class BatchReader:
             broken: Told of everything that cannot be read, in the order of the batches.
             ring: Memory to read into, at least ``ahead + 1`` buffers, which the caller gives back; fresh memory without.
         """
-        executor: Executor = ThreadPoolExecutor(self._workers, "multiface-read") if self._workers else _Here()
-        pending: list[_Pending] = []
+        pending: deque[_Pending] = deque()
         try:
             for number in numbers:
-                pending.append(self._begin(number, choose, executor, ring))
-                if len(pending) >= self.ahead:
-                    yield self._finish(pending.pop(0), choose, broken, executor)
+                pending.append(self._begin(number, choose, ring))
+                if len(pending) >= self._ahead:
+                    yield self._finish(pending, choose, broken)
             while pending:
-                yield self._finish(pending.pop(0), choose, broken, executor)
+                yield self._finish(pending, choose, broken)
         finally:
-            executor.shutdown(wait=True, cancel_futures=True)
             for batch in pending:
+                if batch.reading is not None:
+                    batch.reading.abandon()
                 if ring is not None and batch.buffers is not None:
                     ring.give(batch.buffers)
 
-    def _begin(self, number: int, choose: Choose, executor: Executor, ring: BufferRing | None) -> _Pending:
+    def _begin(self, number: int, choose: Choose, ring: BufferRing | None) -> _Pending:
         samples, n_left_out = choose(number)
         keys = list(dict.fromkeys(sample.key for sample in samples))
         if ring is not None:
@@ -104,36 +101,24 @@ class BatchReader:
         else:
             buffers = BatchBuffers(self._reader.shape(len(samples), len(keys))) if samples else None
         batch = _Pending(number, samples, keys, n_left_out, buffers)
-        self._submit(batch, executor)
+        self._submit(batch)
         return batch
 
-    def _submit(self, batch: _Pending, executor: Executor) -> None:
-        buffers = batch.buffers
-        if buffers is None:
-            return
-        frames = [(key, executor.submit(self._reader.read_frame, key, buffers, f)) for f, key in enumerate(batch.keys)]
-        views = [(s, executor.submit(self._reader.read_view, s, buffers, v)) for v, s in enumerate(batch.samples)]
-        batch.reads = [*frames, *views]
+    def _submit(self, batch: _Pending) -> None:
+        has_views = batch.buffers is not None and batch.samples
+        batch.reading = self._readers.begin(batch.samples, batch.keys, batch.buffers) if has_views else None
 
-    def _frames_of(self, batch: _Pending) -> int:
-        return 0 if batch.buffers is None else batch.buffers.shape.frames
-
-    def _finish(
-        self, batch: _Pending, choose: Choose, broken: Callable[[FrameKey | Sample, Skipped], None], executor: Executor
-    ) -> ReadBatch:
-        failed: list[tuple[FrameKey | Sample, Skipped]] = []
+    def _finish(self, pending: deque[_Pending], choose: Choose, broken: Broken) -> ReadBatch:
+        """The oldest, which stays among ``pending`` until it is whole."""
+        batch = pending[0]
+        failed: list[Failure] = []
         for _ in range(_MOST_ROUNDS):
-            failed = [(what, skipped) for what, future in batch.reads if (skipped := future.result()) is not None]
+            failed = [] if batch.reading is None else batch.reading.failures()
             if not failed:
                 break
             for what, skipped in failed:
                 broken(what, skipped)
-            batch.samples, batch.n_left_out = choose(batch.number)
-            batch.keys = list(dict.fromkeys(sample.key for sample in batch.samples))
-            batch.reads = []
-            if len(batch.keys) > self._frames_of(batch):  # others may come from more frames; buffers of a ring have room
-                batch.buffers = BatchBuffers(self._reader.shape(len(batch.samples), len(batch.keys)))
-            self._submit(batch, executor)
+            self._replace(batch, choose)
         else:
             raise CaptureError(
                 "too many files in a row cannot be read",
@@ -141,18 +126,14 @@ class BatchReader:
                 found="; ".join(f"{what}: {reason}" for _, (what, reason) in failed[:3]),
                 remedy="Look whether the disk is still there; `multiface inspect` lists what is broken",
             )
-        if batch.buffers is not None and batch.samples:
-            self._reader.place_views(batch.samples, batch.keys, batch.buffers)
+        pending.popleft()
         return ReadBatch(batch.samples, batch.keys, batch.buffers, batch.n_left_out, batch.number)
 
-
-class _Here(Executor):
-    """Does everything at once in the calling thread."""
-
-    def submit(self, fn, /, *args, **kwargs) -> Future:
-        future: Future = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
-            future.set_exception(error)
-        return future
+    def _replace(self, batch: _Pending, choose: Choose) -> None:
+        """Read it again without what is now known to be broken."""
+        batch.samples, batch.n_left_out = choose(batch.number)
+        batch.keys = list(dict.fromkeys(sample.key for sample in batch.samples))
+        room = 0 if batch.buffers is None else batch.buffers.shape.frames
+        if len(batch.keys) > room:  # others may come from more frames; buffers of a ring have room
+            batch.buffers = BatchBuffers(self._reader.shape(len(batch.samples), len(batch.keys)))
+        self._submit(batch)

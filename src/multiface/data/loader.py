@@ -14,6 +14,7 @@ from multiface.data.batch_reader import BatchReader, ReadBatch
 from multiface.data.buffers import BatchBuffers, BufferRing
 from multiface.data.index import Sample, SampleIndex, Skipped
 from multiface.data.reader import SampleReader
+from multiface.data.reading_threads import ReadingThreads
 from multiface.data.sampler import Part, deal_batches, epoch_order, share_batch, split_batches
 from multiface.data.substitutes import Substitutes
 
@@ -162,13 +163,14 @@ class BatchLoader:
             return self._substitutes.choose(planned, epoch, first + number, parts[number].start)
 
         workers = min(self._workers, max((len(part.positions) for part in parts), default=0) * len(parts))
-        reader = BatchReader(self._reader, workers, self._most_views())
         self.n_left_out = n_read = 0
-        with closing(reader.read(range(len(parts)), choose, self._found_broken, ring)) as batches:
-            for part, read in zip(parts, batches):
-                self.n_left_out += read.n_left_out
-                n_read += len(read.samples)
-                yield Share(None, len(part.positions), part.start, part.total, tuple(read.samples)), read
+        with closing(ReadingThreads(self._reader, workers)) as threads:
+            reader = BatchReader(self._reader, threads, self._ahead(workers))
+            with closing(reader.read(range(len(parts)), choose, self._found_broken, ring)) as batches:
+                for part, read in zip(parts, batches):
+                    self.n_left_out += read.n_left_out
+                    n_read += len(read.samples)
+                    yield Share(None, len(part.positions), part.start, part.total, tuple(read.samples)), read
         if any(part.positions for part in parts) and not n_read and self._world_size == 1:
             raise self._nothing()  # one of several processes cannot know what the others read
 
@@ -186,8 +188,12 @@ class BatchLoader:
             filtered, jpeg: Rows of PNG, JPEG may be left to the device, see :class:`multiface.data.block.BatchShape`.
         """
         views = self._most_views()
-        ahead = BatchReader(self._reader, self._workers, views).ahead
-        return BufferRing(ahead + 2, self._reader.shape(views, min(views, self._n_frames()), filtered, jpeg), pinned)
+        shape = self._reader.shape(views, min(views, self._n_frames()), filtered, jpeg)
+        return BufferRing(self._ahead(self._workers) + 2, shape, pinned)
+
+    def _ahead(self, workers: int) -> int:
+        """Batches to read at a time: every thread has two views to read while the oldest batch is being finished."""
+        return max(2, -(-2 * workers // self._most_views()) + 1) if workers else 1
 
     def _most_views(self) -> int:
         """Views that a batch has for this process at most."""
