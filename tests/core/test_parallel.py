@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from multiface.core.parallel import default_workers, ordered_map
+from multiface.core.parallel import Background, default_workers, ordered_map
 
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
@@ -47,3 +47,57 @@ def test_never_more_than_ahead_results_wait():
 
 def test_default_workers_is_at_least_one_and_bounded():
     assert 1 <= default_workers(at_most=2) <= 2
+
+
+def test_work_in_the_background_is_done_at_the_end_of_the_block_and_threads_have_ended():
+    before, done = threading.active_count(), []
+    with Background(workers=3) as background:
+        assert threading.active_count() == before, "threads start with the first work"
+        futures = [background.add(lambda x: done.append(x) or -x, number) for number in range(20)]
+    assert sorted(done) == list(range(20)) and [future.result() for future in futures] == [-n for n in range(20)]
+    assert threading.active_count() == before
+    background.add(done.append, "later")
+    background.finish()
+    assert done[-1] == "later" and threading.active_count() == before
+
+
+def test_never_more_than_ahead_pieces_of_work_are_unfinished():
+    may_end, begun = threading.Event(), []
+
+    def wait(number):
+        begun.append(number)
+        return may_end.wait(10)
+
+    with Background(workers=1, ahead=2) as background:
+        background.add(wait, 0)
+        background.add(wait, 1)
+        third = threading.Thread(target=background.add, args=(wait, 2))
+        third.start()
+        third.join(0.2)
+        assert third.is_alive() and begun == [0]
+        may_end.set()
+        third.join(10)
+    assert begun == [0, 1, 2]
+
+
+def test_what_work_in_the_background_raises_comes_out_when_more_is_added_or_at_the_end():
+    def fail():
+        raise ValueError("three")
+
+    with pytest.raises(ValueError, match="three"), Background(workers=1, ahead=1) as background:
+        background.add(fail)
+        background.add(fail)
+        pytest.fail("the second piece waits for the first one")
+    with pytest.raises(ValueError, match="three"), Background(workers=1) as background:
+        background.add(fail)
+
+
+def test_an_error_in_the_block_drops_what_has_not_begun():
+    before, may_end, begun = threading.active_count(), threading.Event(), []
+    with pytest.raises(KeyError), Background(workers=1, ahead=9) as background:
+        background.add(may_end.wait, 10)
+        for number in range(8):
+            background.add(begun.append, number)
+        threading.Timer(0.2, may_end.set).start()
+        raise KeyError
+    assert begun == [] and threading.active_count() <= before + 1
