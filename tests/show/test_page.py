@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import shutil
+import threading
 from contextlib import ExitStack
 from html.parser import HTMLParser
 from pathlib import Path
@@ -122,6 +123,23 @@ def test_a_large_video_is_linked_beside_the_page(tmp_path, video, monkeypatch):
 
 def test_the_same_content_gives_the_same_bytes(video):
     assert full_page(video).html() == full_page(video).html()
+
+
+def test_a_picture_that_changes_afterwards_is_shown_as_it_was():
+    image = picture(1)
+    page = Page("t", "s").figure(image)
+    image[:] = 0
+    assert picture_uri(picture(1)) in page.html()
+
+
+def test_the_page_can_be_had_again_with_more_on_it_and_leaves_no_thread():
+    before = threading.active_count()
+    page = Page("t", "s").figure(picture(1))
+    first = page.html()
+    assert threading.active_count() == before and page.html() == first
+    second = page.figure(picture(2)).html()
+    assert picture_uri(picture(1)) in second and picture_uri(picture(2)) in second
+    assert threading.active_count() == before
 
 
 def test_mistakes_are_named(tmp_path):

@@ -22,9 +22,10 @@ import numpy as np
 
 from multiface.core.errors import ArgumentError, CaptureError
 from multiface.core.files import write_text
+from multiface.core.parallel import Background
 from multiface.show.colormap import difference_table
 from multiface.show.curves import Series, line_chart, line_class
-from multiface.show.pictures import data_uri, picture_uri
+from multiface.show.pictures import PictureSource, data_uri
 
 COLOUR_NOTE = (
     "Everything measured is in linear camera units, 0 to 255, as the sensors recorded it. "
@@ -77,8 +78,9 @@ class Page:
         eyebrow: str = "multiface",
         note: str = COLOUR_NOTE,
     ) -> None:
+        self._compressing = Background()
         self._head = {"title": title, "summary": summary, "facts": list(facts), "eyebrow": eyebrow, "note": note}
-        self._head["picture"] = None if picture is None else _picture(picture, title, 1000)
+        self._head["picture"] = None if picture is None else self._picture(picture, title, 1000)
         self._sections: list[Section] = []
 
     def section(self, title: str, lead: str = "") -> Page:
@@ -94,11 +96,11 @@ class Page:
         self, image: np.ndarray, caption: str = "", *, alt: str = "", span: Span = "full", max_width: int = 1600
     ) -> Page:
         """A picture that opens in full size when clicked."""
-        return self._add("figure", {"picture": _picture(image, alt or caption, max_width), "caption": caption}, span)
+        return self._add("figure", {"picture": self._picture(image, alt or caption, max_width), "caption": caption}, span)
 
     def gallery(self, pictures: Sequence[tuple[np.ndarray, str]], *, max_width: int = 900) -> Page:
         """Pictures of (image, caption) in a grid that follows the width of the screen."""
-        items = [{"picture": _picture(image, caption, max_width), "caption": caption} for image, caption in pictures]
+        items = [{"picture": self._picture(image, caption, max_width), "caption": caption} for image, caption in pictures]
         return self._add("gallery", {"items": items})
 
     def compare(
@@ -114,7 +116,7 @@ class Page:
         """Two pictures of one size over each other, with a slider (mouse, finger or arrow keys) between them."""
         if left.shape != right.shape:
             raise ArgumentError("pictures to be compared need one size", expected=left.shape, found=right.shape)
-        pair = [_picture(image, label, max_width) for image, label in zip((left, right), labels)]
+        pair = [self._picture(image, label, max_width) for image, label in zip((left, right), labels)]
         return self._add("compare", {"left": pair[0], "right": pair[1], "labels": labels, "caption": caption}, span)
 
     def curves(
@@ -169,6 +171,7 @@ class Page:
 
         from multiface import __version__
 
+        self._compressing.finish()
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("multiface.show"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
         )
@@ -189,18 +192,17 @@ class Page:
         write_text(path, self.html(path.parent))
         return path
 
+    def _picture(self, image: np.ndarray, alt: str, max_width: int) -> dict[str, Any]:
+        source = PictureSource(image, max_width, self._compressing)
+        height, width = image.shape[:2]
+        scale = min(1.0, max_width / width)
+        return {"source": source, "alt": alt, "width": round(width * scale), "height": max(1, round(height * scale))}
+
     def _add(self, kind: str, values: Mapping[str, Any], span: Span = "full") -> Page:
         if not self._sections:
             self.section("")
         self._sections[-1].blocks.append(Block(kind, values, span))
         return self
-
-
-def _picture(image: np.ndarray, alt: str, max_width: int) -> dict[str, Any]:
-    source = picture_uri(image, max_width=max_width)
-    height, width = image.shape[:2]
-    scale = min(1.0, max_width / width)
-    return {"source": source, "alt": alt, "width": round(width * scale), "height": max(1, round(height * scale))}
 
 
 def _resolved(block: Block, folder: Path) -> Block:
