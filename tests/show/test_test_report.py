@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from browser import Browser, find_browser
@@ -82,6 +83,19 @@ def test_the_page_of_many_models_is_alive_too(measured, trainable_capture: Path,
         text = browser.run("document.body.innerText")
         assert "is not a checkpoint" in text and "not tested" in text and "a note" in text
         assert browser.errors == []
+
+
+def test_stills_made_together_are_those_made_one_by_one(measured) -> None:
+    run, _ = measured
+    samples = run.test_set.index.samples
+    together = stills_of(run, samples)
+    assert [still.sample for still in together] == list(samples)
+    for still, sample in zip(together, samples, strict=True):
+        alone = stills_of(run, [sample])[0]
+        assert still.kind == alone.kind == "photo" and np.array_equal(still.truth, alone.truth)
+        for shown, other in ((still.shown, alone.shown), (still.difference, alone.difference)):
+            assert np.mean(shown != other) < 0.01  # a value on the border between two bytes may fall on either side
+    assert stills_of(run, []) == []
 
 
 def test_without_photos_textures_are_shown(trainable_capture: Path, trained_run: Path, tmp_path: Path) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from multiface.core.parallel import default_workers, ordered_map
 from multiface.data import BatchLoader, Sample, SampleIndex
 from multiface.evaluate.run import TestRun
+from multiface.geometry import flip_rows
 from multiface.show.colormap import DIFFERENCE_SCALE, colour_map, mean_difference
 from multiface.show.display import to_display
 from multiface.show.dumps import linear_picture, texture_picture
@@ -17,6 +20,7 @@ from multiface.show.dumps import linear_picture, texture_picture
 DIFFERENCE_NOTE = (
     f"mean absolute difference over the channels, linear camera units, 0 (dark) to {DIFFERENCE_SCALE:g} of 255 (bright)"
 )
+_Shown = tuple[Sample, str, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -38,30 +42,36 @@ class Still:
 
 
 def stills_of(run: TestRun, samples: Sequence[Sample]) -> list[Still]:
-    """Predict single samples once more, with nothing fitted and the latent mean, and keep pictures of them."""
-    size = run.data.picture_size
+    """Predict single samples once more, with nothing fitted and the latent mean, and keep pictures of them.
+
+    They are read, predicted and coloured together, in batches no larger than those that were measured.
+    """
+    size, together = run.data.picture_size, min(run.loader.batch_size, max(len(samples), 1))
     index = SampleIndex(tuple(samples), ())
-    loader = BatchLoader(run.data.capture, index, 1, photo_size=size, workers=0, cache_bytes=0)
+    loader = BatchLoader(run.data.capture, index, together, photo_size=size, workers=default_workers(), cache_bytes=0)
     run.step.model.eval()
-    stills = []
+    with closing(ordered_map(lambda shown: _still(*shown), _predicted(run, loader), workers=default_workers())) as stills:
+        return list(stills)
+
+
+def _predicted(run: TestRun, loader: BatchLoader) -> Iterator[_Shown]:
+    """The arguments of :func:`_still` for each view of the loader."""
+    normalisation = run.step.normalisation
     for batch in loader:
-        sample = Sample(batch.view_keys[0], batch.cameras[0])
         with torch.no_grad():
-            prediction = run.step.predict(batch.to(run.device), sample=False, render=True)
-        if prediction.image is not None and prediction.photo is not None and prediction.covered is not None:
-            truth, shown = linear_picture(prediction.photo[0]), linear_picture(prediction.image[0])
-            mask = prediction.covered[0].cpu().numpy()
-            stills.append(_still(sample, "photo", truth, shown, mask))
-        elif prediction.target_texture is not None and prediction.mask is not None:
-            normalisation = run.step.normalisation
-            truth = texture_picture(prediction.target_texture[0], normalisation)
-            shown = texture_picture(prediction.texture[0], normalisation)
-            seen = np.ascontiguousarray((prediction.mask[0].amin(0) > 0.5).cpu().numpy()[::-1])
-            stills.append(_still(sample, "texture", np.where(seen[..., None], truth, 0), shown, seen))
-    return stills
+            p = run.step.predict(batch.to(run.device), sample=False, render=True)
+        for view, sample in enumerate(map(Sample, batch.view_keys, batch.cameras)):
+            if p.image is not None and p.photo is not None and p.covered is not None:
+                truth, shown = linear_picture(p.photo[view]), linear_picture(p.image[view])
+                yield sample, "photo", truth, shown, p.covered[view].cpu().numpy()
+            elif p.target_texture is not None and p.mask is not None:
+                truth, shown = (texture_picture(t[view], normalisation) for t in (p.target_texture, p.texture))
+                yield sample, "texture", truth, shown, flip_rows((p.mask[view].amin(0) > 0.5).cpu().numpy())
 
 
 def _still(sample: Sample, kind: str, truth: np.ndarray, shown: np.ndarray, mask: np.ndarray) -> Still:
     difference = colour_map(mean_difference(shown, truth, mask))
+    if kind == "texture":  # a photo shows what is beside the mesh
+        truth = np.where(mask[..., None], truth, 0).astype(np.uint8)
     shown = np.where(mask[..., None], shown, 0).astype(np.uint8)
     return Still(sample, kind, to_display(truth), to_display(shown), difference)
