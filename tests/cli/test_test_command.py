@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from multiface.capture import read_image
 from multiface.cli import run
 from multiface.cli.test import given_options, print_rows, tables_that_fit
 from multiface.evaluate.compare import Compared, comparison_rows
@@ -40,6 +41,12 @@ def test_one_table_has_both_reports_with_intervals_groups_and_digests(whole_test
         assert list(details["segments"]) == [SEGMENT] and len(details["cameras"]) == 3
         assert sum(group["samples"] for group in details["cameras"].values()) == 6
     assert any("no regions" in note for note in result["notes"])
+
+
+def test_pictures_of_the_first_batches_are_there(whole_test: Path) -> None:
+    names = sorted(path.name for path in (whole_test / "pictures").iterdir())
+    assert names == ["gt_tex_val_0_0.png", "gt_val_0_0.png", "pred_tex_val_0_0.png", "pred_val_0_0.png"]
+    assert all(read_image(whole_test / "pictures" / name).max() > 0 for name in names)
 
 
 def test_what_was_measured_is_named_where_people_read(whole_test: Path) -> None:

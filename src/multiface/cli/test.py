@@ -11,6 +11,8 @@ from multiface.cli.options import expand_abbreviations, parse
 from multiface.cli.output import console, emit_json, finite
 from multiface.cli.processes import one_voice
 from multiface.core.errors import ArgumentError
+from multiface.core.lazy import imports_uncollected
+from multiface.core.parallel import Background
 from multiface.train.config import TestConfig
 
 if TYPE_CHECKING:
@@ -64,12 +66,14 @@ def given_options(argv: list[str]) -> frozenset[str]:
 
 
 def _test(config: TestConfig, given: frozenset[str]) -> int:
-    from multiface.evaluate.run import open_test
+    with imports_uncollected():
+        from multiface.evaluate.run import open_test
 
     out = console()
     run = open_test(config, given=given)
-    with out.status("testing") as status:
-        results = run.measure(pictures=_picture_writer(config, run), progress=lambda what: status.update(f"testing: {what}"))
+    with out.status("testing") as status, Background() as background:
+        pictures = _picture_writer(config, run, background)
+        results = run.measure(pictures=pictures, progress=lambda what: status.update(f"testing: {what}"))
     for note in run.notes:
         out.print(f"note: {note}", soft_wrap=True, markup=False)
     print_table(out, results, run)
@@ -227,11 +231,13 @@ def print_rows(out, title: str, header: list[str], rows: Iterable[list[str]], *,
     out.print(table, crop=False)
 
 
-def _picture_writer(config: TestConfig, run: TestRun):
+def _picture_writer(config: TestConfig, run: TestRun, background: Background):
+    """Writes the pictures of the first batches while the next ones are measured."""
     from multiface.show.dumps import write_prediction_pictures
 
     def write(number, prediction, batch) -> None:
         if number < config.images:
-            write_prediction_pictures(config.result_path / "pictures", f"val_0_{number}", prediction, run.step.normalisation)
+            folder, tag = config.result_path / "pictures", f"val_0_{number}"
+            write_prediction_pictures(folder, tag, prediction, run.step.normalisation, background)
 
     return write
