@@ -60,6 +60,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--views_per_frame", nargs="*", type=int, default=[1, 4])
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--threads", type=int, default=max(2, cores * 3 // 4), help="more read no faster")
+    parser.add_argument(
+        "--reading_processes", type=int, help="among which the trainer's are divided; as it chooses when absent"
+    )
     parser.add_argument("--processes", type=int, default=0, help="also time that many processes of one thread each")
     parser.add_argument("--device", default="cpu", help="cuda: batches are copied there")
     parser.add_argument("--batch_size", type=int, default=16)
@@ -204,6 +207,7 @@ def measure_training(path: Path, source: str, photos: bool, views_per_frame: int
     waits = (trainer.batches.waited_s - waited) / seconds
     rate, kind = images / seconds, "png" if source == "png" else "packed"
     step = _seconds_of_a_step(trainer, batch) if cuda else None
+    trainer.close()
     return {
         "what": "training",
         "arch": options.arch,
@@ -211,6 +215,7 @@ def measure_training(path: Path, source: str, photos: bool, views_per_frame: int
         "screen_loss": bool(photos),
         "views_per_frame": views_per_frame,
         "threads": options.threads,
+        "reading_processes": "as chosen" if options.reading_processes is None else options.reading_processes,
         "images_per_s": rate,
         "asked": TARGETS[kind, bool(photos)],
         "device_waits": None if step is None else 1 - step * (done - first) / seconds,
@@ -252,6 +257,7 @@ def _trainer(path: Path, photos: bool, views_per_frame: int, options: argparse.N
         views_per_frame=views_per_frame,
         validation="none",
         n_worker=options.threads,
+        reading_processes=options.reading_processes,
         cache_gb=0.0,
         device=None if options.device == "cuda" else options.device,
     )

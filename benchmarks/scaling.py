@@ -49,7 +49,7 @@ def launch(arguments: argparse.Namespace, processes: int, folder: Path, capture:
         "data_dir": str(capture), "arch": arguments.arch, "tex_size": arguments.tex_size, "nlatent": arguments.nlatent,
         "train_batch_size": arguments.batch, "validation": "none", "log_every": 1_000_000, "val_every": 1_000_000,
         "epochs": 1_000_000, "cache_gb": arguments.cache_gb, "n_worker": arguments.n_worker, "compile": arguments.compile,
-        "views_per_frame": arguments.views_per_frame,
+        "views_per_frame": arguments.views_per_frame, "reading_processes": arguments.reading_processes,
     }  # fmt: skip
     plan = {
         "processes": processes, "port": store.port, "device": arguments.device, "folder": str(folder), "options": options,
@@ -163,6 +163,7 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--grid", type=int, default=84, help="cells along a side of the generated mesh")
     parser.add_argument("--cache_gb", type=float, default=0.3)
     parser.add_argument("--n_worker", type=int, help="reading threads of each process; as many as there are cores for")
+    parser.add_argument("--reading_processes", type=int, help="among which those are divided; as the trainer chooses")
     parser.add_argument("--data", type=Path, help="capture or packed store to train on")
     parser.add_argument("--bucket_mb", type=int, help="size of the pieces in which gradients are summed, in place of the usual")
     parser.add_argument("--device", default=None, help="cpu, or the GPUs")

@@ -7,6 +7,7 @@ import threading
 import pytest
 import torch
 
+from batch_values import same, values
 from multiface.capture import Capture
 from multiface.core.errors import MultifaceError
 from multiface.data import BatchLoader, DevicePrefetcher, build_index
@@ -23,16 +24,6 @@ def capture(tmp_path_factory) -> Capture:
 def make_loader(capture: Capture, **options) -> BatchLoader:
     index = build_index(capture, capture.frames, None)
     return BatchLoader(capture, index, 4, **{"photo_size": (24, 16), "shuffle": True, "seed": 3, **options})
-
-
-def values(batch) -> dict:
-    names = ["frame_of_view", "average", "vertices", "head_pose", "texture", "photo", "camera_index", "view", "projection"]
-    tensors = {name: getattr(batch, name).clone() for name in names if getattr(batch, name) is not None}
-    return {"keys": batch.keys, "cameras": batch.cameras, **tensors}
-
-
-def same(a: dict, b: dict) -> bool:
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) if isinstance(a[k], torch.Tensor) else a[k] == b[k] for k in a)
 
 
 @pytest.mark.parametrize("options", [{}, {"views_per_frame": 3}, {"photo_size": None}, {"need_texture": False}, {"workers": 0}])

@@ -105,8 +105,9 @@ class BatchReader:
         return batch
 
     def _submit(self, batch: _Pending) -> None:
-        has_views = batch.buffers is not None and batch.samples
-        batch.reading = self._readers.begin(batch.samples, batch.keys, batch.buffers) if has_views else None
+        batch.reading = None
+        if batch.buffers is not None and batch.samples:
+            batch.reading = self._readers.begin(batch.samples, batch.keys, batch.buffers)
 
     def _finish(self, pending: deque[_Pending], choose: Choose, broken: Broken) -> ReadBatch:
         """The oldest, which stays among ``pending`` until it is whole."""

@@ -19,6 +19,8 @@ OF_FRAMES = frozenset({"average", "vertices", "head_pose"})
 """Arrays with a row for each frame; the others have one for each view."""
 FILTERS = "_filters"
 """What the name of an array of pictures has behind it for the array of their filters."""
+JPEG = "_jpeg"
+"""The same for the array that says which are JPEG."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class BatchShape:
         has_texture: Whether there are camera textures.
         filtered: Whether pictures may be rows of PNG whose filters the device undoes. Then each array of pictures has
             one beside it, of the same name and ``_filters``, with the filter of each row; 0 where there are pixels already.
-        jpeg: Whether pictures may be JPEG that the device decodes.
+        jpeg: Whether pictures may be JPEG that the device decodes. Then each array of pictures has one beside it, of the same
+            name and ``_jpeg``, with a row for each picture as in :class:`multiface.capture.unfinished.Unfinished`.
     """
 
     views: int
@@ -65,10 +68,11 @@ class BatchShape:
         if self.photo_size is not None:
             arrays["photo"] = ((views, *self.photo_size, 3), torch.uint8)
         arrays["average"] = ((frames, size, size, 3), torch.uint8)
+        pictures = {name: shape for name, (shape, _) in arrays.items() if name in PICTURES}
         if self.filtered:
-            pictures = {name: shape for name, (shape, _) in arrays.items() if name in PICTURES}
-            filters = {name + FILTERS: (shape[:2], torch.uint8) for name, shape in pictures.items()}
-            arrays = {**filters, **arrays}
+            arrays = {**{name + FILTERS: (shape[:2], torch.uint8) for name, shape in pictures.items()}, **arrays}
+        if self.jpeg:
+            arrays = {**{name + JPEG: ((shape[0], 2), torch.int64) for name, shape in pictures.items()}, **arrays}
         return arrays
 
 
@@ -150,7 +154,7 @@ def carve(
         size, dtype = shape.arrays()[name]
         if dtype not in typed:
             typed[dtype] = block.view(dtype)
-        count = frames if name.removesuffix(FILTERS) in OF_FRAMES else views
+        count = frames if name.removesuffix(FILTERS).removesuffix(JPEG) in OF_FRAMES else views
         size = size if count is None else (count, *size[1:])
         strides = tuple(math.prod(size[axis + 1 :]) for axis in range(len(size)))
         arrays[name] = typed[dtype].as_strided(size, strides, offsets[name] // dtype.itemsize)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,9 +13,12 @@ from multiface.capture.unfinished import Unfinished
 from multiface.core.errors import FormatError
 from multiface.data import device_jpeg
 from multiface.data.batch import Batch
-from multiface.data.block import ALIGNMENT, FILTERS, PICTURES, BatchShape, BlockBatch, carve, place
+from multiface.data.block import ALIGNMENT, FILTERS, JPEG, PICTURES, BatchShape, BlockBatch, carve, place
 from multiface.data.jpeg_share import JpegShare
 from multiface.data.png_rows import undo_filters
+
+if TYPE_CHECKING:
+    from multiface.data.reading_pool import ReadingPool
 
 
 class BatchBuffers:
@@ -24,25 +28,31 @@ class BatchBuffers:
         shape: Sizes.
         pinned: Page-locked, so that copies to a CUDA device need not wait.
         share: Which JPEG may be left to the device, where any may; all when absent.
+        block: Memory to use, uint8; fresh memory when absent.
+        slot: Which block of a memory that other processes see it is; None when they do not.
 
     Attributes:
         arrays: Name -> NumPy array to write into.
-        jpeg: Name of an array of N pictures -> (N, 2) int64, as in :class:`Unfinished`; empty unless the shape has JPEG.
+        share, slot: See above.
     """
 
-    def __init__(self, shape: BatchShape, pinned: bool = False, share: JpegShare | None = None) -> None:
-        self.shape = shape
-        self._share = share or JpegShare()
-        self._offsets, self._size = place(shape)
-        self._block = torch.empty(self._size, dtype=torch.uint8, pin_memory=pinned)
+    def __init__(
+        self,
+        shape: BatchShape,
+        pinned: bool = False,
+        share: JpegShare | None = None,
+        block: torch.Tensor | None = None,
+        slot: int | None = None,
+    ) -> None:
+        self.shape, self.slot, self.share = shape, slot, share or JpegShare()
+        self._offsets, size = place(shape)
+        self._block = torch.empty(size, dtype=torch.uint8, pin_memory=pinned) if block is None else block[:size]
         self.arrays: dict[str, np.ndarray] = {name: x.numpy() for name, x in carve(self._block, shape, shape.arrays()).items()}
-        names = [name for name in PICTURES if shape.jpeg and name in self.arrays]
-        self.jpeg = {name: np.zeros((len(self.arrays[name]), 2), np.int64) for name in names}
 
     def unfinished(self, name: str, place: int) -> Unfinished | None:
         """What may be left undone of the picture at ``place``; None where nothing may."""
-        filters, jpeg = self.arrays.get(name + FILTERS), self.jpeg.get(name)
-        if jpeg is not None and not self._share.is_device_s(place, len(jpeg)):
+        filters, jpeg = self.arrays.get(name + FILTERS), self.arrays.get(name + JPEG)
+        if jpeg is not None and not self.share.is_device_s(place, len(jpeg)):
             jpeg[place] = 0
             jpeg = None
         if filters is None and jpeg is None:
@@ -77,11 +87,12 @@ class BatchBuffers:
 
     def _left_as_jpeg(self, frames: int, views: int) -> list[tuple[str, int]]:
         """Array and place of each picture that is a JPEG."""
-        used = {name: sizes[: frames if name == "average" else views, 0] for name, sizes in self.jpeg.items()}
+        counts = {name: frames if name == "average" else views for name in PICTURES if name + JPEG in self.arrays}
+        used = {name: self.arrays[name + JPEG][:count, 0] for name, count in counts.items()}
         return [(name, int(place)) for name, sizes in used.items() for place in np.flatnonzero(sizes)]
 
     def _decode_jpeg(self, batch: Batch, left: list[tuple[str, int]]) -> None:
-        encoded = [self.arrays[name][at].reshape(-1)[: self.jpeg[name][at, 0]] for name, at in left]
+        encoded = [self.arrays[name][at].reshape(-1)[: self.arrays[name + JPEG][at, 0]] for name, at in left]
         try:
             planes = device_jpeg.decode(encoded, batch.device)
         except torch.OutOfMemoryError:
@@ -95,7 +106,7 @@ class BatchBuffers:
         for name in dict.fromkeys(name for name, _ in left):
             mine = {at: plane for (other, at), plane in zip(left, planes, strict=True) if other == name}
             for has_bits in (False, True):
-                rows = [at for at in mine if bool(self.jpeg[name][at, 1]) == has_bits]
+                rows = [at for at in mine if bool(self.arrays[name + JPEG][at, 1]) == has_bits]
                 device_jpeg.place(getattr(batch, name), rows, [mine[at] for at in rows], has_bits)
 
     def _undo_filters(self, batch: Batch, block: torch.Tensor) -> None:
@@ -113,16 +124,31 @@ class BufferRing:
         count: How many.
         shape: Of all of them.
         pinned: See there.
+        pool: Processes that read into them, with the memory for ``count`` of them; fresh memory when absent.
 
     Attributes:
+        pool: See above.
         jpeg_share: What of the JPEG in them is left to the device.
     """
 
-    def __init__(self, count: int, shape: BatchShape, pinned: bool) -> None:
-        self.shape, self.jpeg_share = shape, JpegShare()
+    def __init__(self, count: int, shape: BatchShape, pinned: bool, pool: ReadingPool | None = None) -> None:
+        self.shape, self.pool, self.jpeg_share = shape, pool, JpegShare()
+        self._count = count
         self._free: queue.SimpleQueue[BatchBuffers] = queue.SimpleQueue()
-        for _ in range(count):
-            self._free.put(BatchBuffers(shape, pinned, self.jpeg_share))
+        for number in range(count):
+            if pool is None:
+                self._free.put(BatchBuffers(shape, pinned, self.jpeg_share))
+            else:
+                self._free.put(BatchBuffers(shape, share=self.jpeg_share, block=pool.blocks[number], slot=number))
+
+    def __len__(self) -> int:
+        """Buffers of the ring, also those that are in use."""
+        return self._count
+
+    def close(self) -> None:
+        """End the processes of the pool; nobody may use the buffers any longer."""
+        if self.pool is not None:
+            self.pool.close()
 
     def take(self) -> BatchBuffers:
         """Buffers that nobody uses; there must be some."""

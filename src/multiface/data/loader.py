@@ -14,7 +14,9 @@ from multiface.data.batch_reader import BatchReader, ReadBatch
 from multiface.data.buffers import BatchBuffers, BufferRing
 from multiface.data.index import Sample, SampleIndex, Skipped
 from multiface.data.reader import SampleReader
+from multiface.data.reading_pool import PoolReaders
 from multiface.data.reading_threads import ReadingThreads
+from multiface.data.rings import IN_HAND, choose_processes, make_shared_ring
 from multiface.data.sampler import Part, deal_batches, epoch_order, share_batch, split_batches
 from multiface.data.substitutes import Substitutes
 
@@ -61,6 +63,9 @@ class BatchLoader:
         views_per_frame: When shuffling, how many views of a frame come together (they share its average and mesh).
         drop_broken: Do without samples whose files are missing or broken, and report them in ``skipped``; else raise.
         cache_bytes: Memory for decoded pictures; what fits is decoded once.
+        processes: Reading processes among which the ``workers`` are divided where batches are read into a :meth:`ring`; 0:
+            threads of this process read. When absent they are used for a GPU where that pays, see
+            :func:`multiface.data.rings.choose_processes`.
         rank: Which of ``world_size`` processes this is.
         world_size: Number of processes.
         shared: How processes divide an epoch. False: each reads whole batches of its own, every ``world_size``-th (testing).
@@ -89,6 +94,7 @@ class BatchLoader:
         views_per_frame: int = 1,
         drop_broken: bool = True,
         cache_bytes: int = 512 << 20,
+        processes: int | None = 0,
         rank: int = 0,
         world_size: int = 1,
         shared: bool = False,
@@ -96,6 +102,7 @@ class BatchLoader:
         _check(batch_size >= 1, "batch size must be positive", batch_size)
         _check(views_per_frame >= 1, "views per frame must be positive", views_per_frame)
         _check(workers is None or workers >= 0, "number of workers must not be negative", workers)
+        _check(processes is None or processes >= 0, "number of reading processes must not be negative", processes)
         _check(0 <= rank < world_size, "rank must be below the number of processes", f"{rank} of {world_size}")
         _check(photo_size is None or min(photo_size) >= 1, "photo size must be positive", photo_size)
         self.capture = capture
@@ -107,6 +114,7 @@ class BatchLoader:
         self._substitutes = Substitutes(index.samples, seed, replace=shuffle)
         self._shuffle, self._seed, self._views_per_frame = shuffle, seed, views_per_frame
         self._workers = default_workers(16) if workers is None else workers
+        self._processes, self._cache_bytes = processes, cache_bytes
         self._rank, self._world_size, self._shared = rank, world_size, shared
         self._epoch = self._start = self.n_left_out = 0
 
@@ -164,8 +172,10 @@ class BatchLoader:
 
         workers = min(self._workers, max((len(part.positions) for part in parts), default=0) * len(parts))
         self.n_left_out = n_read = 0
+        pool = None if ring is None else ring.pool
         with closing(ReadingThreads(self._reader, workers)) as threads:
-            reader = BatchReader(self._reader, threads, self._ahead(workers))
+            readers = threads if pool is None else PoolReaders(pool, threads)
+            reader = BatchReader(self._reader, readers, self._ahead(workers) if ring is None else len(ring) - IN_HAND)
             with closing(reader.read(range(len(parts)), choose, self._found_broken, ring)) as batches:
                 for part, read in zip(parts, batches):
                     self.n_left_out += read.n_left_out
@@ -184,12 +194,21 @@ class BatchLoader:
         """Memory for :meth:`read`: as many buffers as it fills ahead, and two for who takes them.
 
         Args:
-            pinned: Page-locked.
+            pinned: Page-locked, for a CUDA device.
             filtered, jpeg: Rows of PNG, JPEG may be left to the device, see :class:`multiface.data.block.BatchShape`.
         """
         views = self._most_views()
         shape = self._reader.shape(views, min(views, self._n_frames()), filtered, jpeg)
-        return BufferRing(self._ahead(self._workers) + 2, shape, pinned)
+        processes = self._processes if self._processes is not None else self._best_processes() if pinned else 0
+        if processes:
+            ring = make_shared_ring(self._reader, shape, processes, self._workers, pinned)
+            if ring is not None:
+                return ring
+        return BufferRing(self._ahead(self._workers) + IN_HAND, shape, pinned)
+
+    def _best_processes(self) -> int:
+        decoded = self._reader.decoded_bytes(self._n_frames(), len(self.index))
+        return choose_processes(self._workers, self._cache_bytes, decoded)
 
     def _ahead(self, workers: int) -> int:
         """Batches to read at a time: every thread has two views to read while the oldest batch is being finished."""

@@ -77,6 +77,12 @@ class DevicePrefetcher:
                 yield share
                 began = time.perf_counter()
 
+    def close(self) -> None:
+        """End the processes that read, if there are some. Asked for batches again, it starts others."""
+        if self._ring is not None:
+            self._ring.close()
+            self._ring = None
+
     def _here(self) -> Generator[Share, None, None]:
         with closing(self.loader.shares()) as shares:
             for share in shares:

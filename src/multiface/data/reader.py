@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
@@ -33,6 +34,7 @@ class SampleReader:
         photo_size: (height, width) to which photos are resized; None when photos are not needed and not to be opened.
         need_texture: Whether camera textures are needed.
         cache_bytes: Memory for decoded pictures.
+        frame_cache_bytes: Memory for meshes and poses; as much, up to a quarter of a gigabyte, when absent.
     """
 
     def __init__(
@@ -42,12 +44,13 @@ class SampleReader:
         photo_size: tuple[int, int] | None,
         need_texture: bool = True,
         cache_bytes: int = 0,
+        frame_cache_bytes: int | None = None,
     ) -> None:
         self.capture = capture
         self.photo_size = photo_size
         self.need_texture = need_texture
         self._pictures = ArrayCache(cache_bytes)
-        self._frames = ArrayCache(min(cache_bytes, _SMALL))
+        self._frames = ArrayCache(min(cache_bytes, _SMALL) if frame_cache_bytes is None else frame_cache_bytes)
         self._cameras = capture.cameras  # read once, here, since cached properties are not made for threads
         cameras = [c if photo_size is None else c.resized(photo_size) for c in self._cameras.values()]
         self._rows = {camera.name: row for row, camera in enumerate(cameras)}
@@ -60,6 +63,12 @@ class SampleReader:
         capture = self.capture
         size, vertices = capture.layout.texture_size, capture.n_vertices
         return BatchShape(views, frames, size, vertices, self.photo_size, self.need_texture, filtered, jpeg)
+
+    def decoded_bytes(self, frames: int, views: int) -> int:
+        """Of the pictures of so many frames and views."""
+        texture = 3 * self.capture.layout.texture_size**2
+        photo = 0 if self.photo_size is None else 3 * math.prod(self.photo_size)
+        return frames * texture + views * (photo + (texture if self.need_texture else 0))
 
     def read_frame(self, key: FrameKey, buffers: BatchBuffers, frame: int) -> Skipped | None:
         """Read what the views of a frame share to place ``frame``; the file that cannot be read, if there is one."""

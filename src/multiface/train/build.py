@@ -90,6 +90,7 @@ def _loaders(prepared: _Prepared, group: Group) -> tuple[BatchLoader, BatchLoade
         rank=group.rank,
         world_size=group.world_size,
         shared=True,
+        processes=config.reading_processes,
     )
     if test is None:
         return train, None, None

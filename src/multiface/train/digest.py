@@ -18,6 +18,7 @@ from multiface.geometry import Topology
 LOCAL_OPTIONS = {
     "data_dir", "krt_dir", "framelist_test", "framelist_train", "test_segment_config", "camera_config", "loss_weight_mask",
     "model_ckpt", "result_path", "resume", "device", "local_rank", "json", "n_worker", "cache_gb", "overwrite",
+    "reading_processes",
 }  # fmt: skip
 
 

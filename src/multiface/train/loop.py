@@ -132,6 +132,7 @@ class Trainer:
 
     def close(self) -> None:
         """Finish writing and let go of the folder, of recorded updates, and of the gradients."""
+        self.batches.close()
         self.checkpoints.close()
         self.folder.unlock()
         self.update.close()

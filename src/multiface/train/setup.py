@@ -81,6 +81,7 @@ class DataSetup:
         rank: int = 0,
         world_size: int = 1,
         shared: bool = False,
+        processes: int | None = 0,
     ) -> BatchLoader:
         """Batches of ``index`` with photos when pictures are compared; the rest as for the loader."""
         return BatchLoader(
@@ -97,6 +98,7 @@ class DataSetup:
             rank=rank,
             world_size=world_size,
             shared=shared,
+            processes=processes,
         )
 
     def _frames(self, path: Path | None) -> Sequence[FrameKey]:
