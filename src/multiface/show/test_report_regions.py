@@ -36,12 +36,11 @@ def region_map(
     names = [name for name in regions if name != REST]
     for number, name in enumerate(names):
         owner[regions[name]] = number
-    corners = np.asarray(topology.faces).reshape(-1)
-    uv = np.asarray(topology.uvs)[np.asarray(topology.uv_faces).reshape(-1)]
-    for vertex, (u, v) in zip(corners.tolist(), uv.tolist()):
-        if owner[vertex] >= 0:
-            centre = (round(u * size), round((1 - v) * size))
-            cv2.circle(picture, centre, 2, _COLOURS[owner[vertex] % len(_COLOURS)], -1, cv2.LINE_AA)
+    owners = owner[np.asarray(topology.faces).reshape(-1)]
+    uv = np.asarray(topology.uvs)[np.asarray(topology.uv_faces).reshape(-1)][owners >= 0].astype(np.float64)
+    centres = np.rint(np.stack([uv[:, 0], 1 - uv[:, 1]], axis=1) * size).astype(int)
+    for number, centre in zip(owners[owners >= 0].tolist(), centres.tolist()):
+        cv2.circle(picture, centre, 2, _COLOURS[number % len(_COLOURS)], -1, cv2.LINE_AA)
     for number, name in enumerate(names):
         colour = _COLOURS[number % len(_COLOURS)]
         cv2.putText(picture, name, (14, 30 + 26 * number), cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, 2, cv2.LINE_AA)
