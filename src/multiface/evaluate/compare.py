@@ -15,7 +15,7 @@ from multiface.evaluate.report import cell, label, measured_keys, to_json
 from multiface.evaluate.run import TestRun, match_model
 from multiface.evaluate.settle import TestPlan
 from multiface.models import ModelInfo, load_model
-from multiface.train.build import choose_device
+from multiface.train.devices import choose_device
 
 _PREFERENCE = ("best_model.safetensors", "model.safetensors", "best_model.pth", "model.pth")
 _SUFFIXES = (".safetensors", ".pth")

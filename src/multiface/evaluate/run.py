@@ -22,9 +22,9 @@ from multiface.evaluate.resolve import TestSet
 from multiface.evaluate.settle import TestPlan, plan_test
 from multiface.evaluate.values import Metrics
 from multiface.models import FaceModel, check_matches, load_model
-from multiface.train.build import choose_device
 from multiface.train.cameras import camera_table, require_rows
 from multiface.train.config import TestConfig
+from multiface.train.devices import choose_device
 from multiface.train.setup import DataSetup, make_normalisation
 from multiface.train.step import ScreenSettings, Step
 
