@@ -5,8 +5,8 @@
 The workload is made first, in a temporary folder: a head with the virtual stage's topology, pictures of noise on it that
 compress as little as photos do, a network with random weights, and the store. Only ``--distinct`` frames are packed; the index
 then lists each of them several times under other names, so that the disk holds a tenth of what is read and decoded. Measured
-are the whole command, page and tables included, and the measuring alone with a quarter of the frames and with all of them, and
-the peak memory of both.
+are the whole command, page and tables included, and its parts; and the measuring alone with a quarter of the frames and with
+all of them, and the peak memory of both.
 """
 
 from __future__ import annotations
@@ -183,13 +183,26 @@ def measure(options: argparse.Namespace, folder: Path, store: Path, model: Path)
             raise SystemExit(done.stderr[-3000:])
         result |= {f"{name} {key}": value for key, value in json.loads(done.stdout.splitlines()[-1]).items()}
     if options.command:
-        began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "multiface", "test", *words, "--result_path", str(folder / "command")],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        result["whole command s"] = time.perf_counter() - began
+        result |= measure_command([*words, "--result_path", str(folder / "command")], folder / "errors.txt")
     return result
+
+
+def measure_command(words: list[str], errors: Path) -> dict[str, float]:
+    """Seconds of the whole command and of its parts; it tells most of them itself, in the last line that it prints."""
+    command = [sys.executable, "-m", "multiface", "test", *words, "--json"]
+    began = time.perf_counter()
+    with errors.open("w") as stderr, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        told = time.perf_counter()
+        process.wait()
+    whole = time.perf_counter() - began
+    if process.returncode or not line:
+        raise SystemExit(errors.read_text()[-3000:])
+    parts = json.loads(line)["seconds"]
+    start = told - began - sum(parts.values())
+    named = {"start and options": start, **parts, "end": began + whole - told}
+    return {"whole command s": whole, **{f"of it {name} s": seconds for name, seconds in named.items()}}
 
 
 def measure_alone(words: list[str]) -> None:

@@ -107,6 +107,8 @@ def test_a_protocol_file_that_a_test_wrote_repeats_it(
     assert again["protocol"]["samples_sha256"] == first["protocol"]["samples_sha256"]
     assert again["frozen"]["psnr"] == pytest.approx(first["frozen"]["psnr"], rel=1e-5)
     assert again["adapted"] is None and not (tmp_path / "report.html").exists()
+    assert list(again["seconds"]) == ["imports", "opening", "measuring", "tables"] and min(again["seconds"].values()) >= 0
+    assert "seconds" not in json.loads((tmp_path / "result.json").read_text()), "the same test gives the same file"
 
 
 def test_what_is_missing_or_changed_stands_in_every_table(

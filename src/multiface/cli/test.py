@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from multiface.cli.options import expand_abbreviations, parse
 from multiface.cli.output import console, emit_json, finite
 from multiface.cli.processes import one_voice
+from multiface.cli.stages import Stages
 from multiface.core.errors import ArgumentError
 from multiface.core.lazy import imports_uncollected
 from multiface.core.parallel import Background
@@ -66,18 +67,23 @@ def given_options(argv: list[str]) -> frozenset[str]:
 
 
 def _test(config: TestConfig, given: frozenset[str]) -> int:
+    stages = Stages()
     with imports_uncollected():
         from multiface.evaluate.run import open_test
 
+    stages.over("imports")
     out = console()
     run = open_test(config, given=given)
+    stages.over("opening")
     with out.status("testing") as status, Background() as background:
         pictures = _picture_writer(config, run, background)
         results = run.measure(pictures=pictures, progress=lambda what: status.update(f"testing: {what}"))
+    stages.over("measuring")
     for note in run.notes:
         out.print(f"note: {note}", soft_wrap=True, markup=False)
     print_table(out, results, run)
     result = write_results(config, results, run)
+    stages.over("tables")
     if config.page:
         from multiface.show.test_report import write_test_page
 
@@ -85,8 +91,9 @@ def _test(config: TestConfig, given: frozenset[str]) -> int:
             page = write_test_page(config.result_path / "report.html", run, results)
         out.print(f"page: {page}", soft_wrap=True, markup=False)
         result["page"] = str(page)
+        stages.over("page")
     if config.json:
-        emit_json(result)
+        emit_json({**result, "seconds": stages.seconds})
     return 0
 
 
@@ -133,8 +140,10 @@ def write_results(config: TestConfig, results: dict[str, Measurement | None], ru
 
 def _compare(config: TestConfig, folder: Path, given: frozenset[str]) -> int:
     from multiface.core.files import make_folder
-    from multiface.evaluate.compare import compare_models, comparison_rows, find_checkpoints
-    from multiface.evaluate.settle import plan_test
+
+    with imports_uncollected():
+        from multiface.evaluate.compare import compare_models, comparison_rows, find_checkpoints
+        from multiface.evaluate.settle import plan_test
 
     out = console()
     find_checkpoints(folder)  # a folder without models is refused before anything is written
