@@ -9,6 +9,7 @@ import torch
 from multiface.capture import FrameKey
 from multiface.data import Sample
 from multiface.evaluate.measurement import Measurement, mean_and_interval
+from multiface.evaluate.report import samples_csv
 from multiface.evaluate.samples import SampleRows, SampleTable
 
 
@@ -67,3 +68,14 @@ def test_recording_keeps_numbers_only_and_in_order() -> None:
     assert SampleRows(3, torch.device("cpu")).table().values.shape == (0, 0)
     recorder.add({"a": torch.tensor([9.0, 7.0]), "b": torch.tensor([9.0, 8.0])}, (who[0], who[4]))  # the first one again
     assert recorder.table().samples == (*who[:3], who[4]) and recorder.table().values[3].tolist() == [7, 8]
+
+
+def test_values_of_samples_are_written_with_eight_digits_and_read_back_as_they_are() -> None:
+    values = np.array([1 / 3, 12345678.0, 1e-7 / 3, -2.5e20, np.inf, np.nan, 0.0, 1.0])
+    table = SampleTable(samples(4, 2), ("mesh", "tex"), np.stack([values, values[::-1]], axis=1))
+    lines = samples_csv({"frozen": Measurement.of(table), "mean": Measurement.of(table), "adapted": None}, "a, b").splitlines()
+    assert lines[0] == "report,segment,frame,camera,mesh,tex,protocol" and len(lines) == 9
+    written = ["0.33333333", "12345678.0", "3.3333333e-08", "-2.5e+20", "inf", "", "0.0", "1.0"]
+    assert [line.split(",")[4] for line in lines[1:]] == written
+    assert [line.split(",")[5] for line in lines[1:]] == written[::-1]
+    assert lines[1] == 'frozen,S0,000000,400000,0.33333333,1.0,"a, b"'

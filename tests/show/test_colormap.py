@@ -53,3 +53,11 @@ def test_the_legend_shows_the_whole_map():
     assert strip.shape == (4, 300, 3)
     assert np.array_equal(strip[:, 0], np.repeat(difference_table()[:1], 4, 0))
     assert np.array_equal(strip[0, -1], difference_table()[-1])
+
+
+def test_the_mean_over_three_channels_is_exact():
+    random = np.random.default_rng(0)
+    for dtype in (np.uint8, np.float32):
+        prediction, truth = (random.uniform(0, 256, (9, 11, 3)).astype(dtype) for _ in range(2))
+        expected = np.abs(prediction.astype(np.float32) - truth.astype(np.float32)).mean(axis=-1)
+        np.testing.assert_array_equal(mean_difference(prediction, truth), expected)

@@ -7,6 +7,8 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from multiface.core.files import storage_errors
 from multiface.evaluate.figures import Published
 from multiface.evaluate.measurement import PICTURE_KEYS, Measurement, ordered_keys
@@ -120,9 +122,9 @@ def samples_csv(results: Results, protocol: str) -> str:
     columns = list(dict.fromkeys(column for table in tables.values() for column in table.columns))
     rows = []
     for report, table in tables.items():
-        values = [table.column(name).tolist() for name in columns]
+        values = zip(*(_exact_column(table.column(name)) for name in columns))
         names = ((key.segment, key.frame, camera) for key, camera in table.samples)
-        rows += [[report, *who, *map(_exact, row), protocol] for who, row in zip(names, zip(*values))]
+        rows += [(report, *who, *row, protocol) for who, row in zip(names, values)]
     return _csv(["report", "segment", "frame", "camera", *columns, "protocol"], rows)
 
 
@@ -200,6 +202,12 @@ def _number(value: float | None, digits: int = 4) -> str:
 
 def _exact(value: float | None) -> str:
     return "" if value is None or value != value else repr(float(f"{value:.8g}"))
+
+
+def _exact_column(values: np.ndarray) -> list[str]:
+    """:func:`_exact` of every value, all formatted at once."""
+    rounded = map(float, ("%.8g " * len(values) % tuple(values.tolist())).split())
+    return ["" if value != value else repr(value) for value in rounded]
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

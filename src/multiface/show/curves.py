@@ -93,8 +93,10 @@ def _bucket(values: np.ndarray) -> tuple[float, float, float]:
     values = values[np.isfinite(values)]
     if not len(values):
         return np.nan, np.nan, np.nan
-    low, high = np.percentile(values, (10, 90))
     mean = float(values.mean())
+    if len(values) == 1:
+        return mean, mean, mean
+    low, high = np.percentile(values, (10, 90))
     return mean, min(mean, float(low)), max(mean, float(high))
 
 

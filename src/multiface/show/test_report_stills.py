@@ -72,6 +72,5 @@ def _predicted(run: TestRun, loader: BatchLoader) -> Iterator[_Shown]:
 def _still(sample: Sample, kind: str, truth: np.ndarray, shown: np.ndarray, mask: np.ndarray) -> Still:
     difference = colour_map(mean_difference(shown, truth, mask))
     if kind == "texture":  # a photo shows what is beside the mesh
-        truth = np.where(mask[..., None], truth, 0).astype(np.uint8)
-    shown = np.where(mask[..., None], shown, 0).astype(np.uint8)
-    return Still(sample, kind, to_display(truth), to_display(shown), difference)
+        truth = truth * mask[..., None]
+    return Still(sample, kind, to_display(truth), to_display(shown * mask[..., None]), difference)
