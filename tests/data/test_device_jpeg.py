@@ -81,7 +81,7 @@ def test_the_device_and_the_threads_share_the_work(store: Path, decoded: list[in
 def test_the_share_follows_the_wait() -> None:
     share = JpegShare()
     assert all(share.is_device_s(place, 16) for place in range(16))
-    for _ in range(8):
+    for _ in range(32):
         share.waited(1e-4)
     assert [place for place in range(16) if share.is_device_s(place, 16)] == list(range(8))
     for _ in range(99):

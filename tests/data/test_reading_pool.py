@@ -18,6 +18,7 @@ from multiface.core.errors import ArgumentError, MultifaceError
 from multiface.data import BatchLoader, DevicePrefetcher, build_index, prefetch, rings
 from multiface.data.block import BatchShape, place
 from multiface.data.buffers import BatchBuffers
+from multiface.data.reading_pool import ReadingPool
 from multiface.data.reading_worker import Answer
 from multiface.data.shared_blocks import SharedBlocks
 from small_capture import write_small_capture
@@ -82,7 +83,21 @@ def test_batches_are_the_same_and_processes_read_them(capture, prefetcher, monke
     for _ in range(3):
         got = list(map(values, prefetcher))
         assert len(got) == 5 and all(same(a, b) for a, b in zip(expected, got))
-    assert {worker.n_asked for worker in workers(prefetcher)} == {0}
+    assert {worker.n_to_do for worker in workers(prefetcher)} == {0}
+
+
+def test_each_gets_its_turn_unless_it_has_more_to_do():
+    class Fake:
+        def __init__(self, n_to_do: int, last_asked: int, there: bool = True) -> None:
+            self.n_to_do, self.last_asked, self.is_there = n_to_do, last_asked, lambda: there
+
+    pool = object.__new__(ReadingPool)
+    pool._workers = [Fake(1, 4), Fake(1, 2), Fake(1, 3), Fake(2, 1), Fake(0, 0, there=False)]  # type: ignore[list-item]
+    assert pool.next_worker() is pool._workers[1]
+    pool._workers[2].n_to_do = 0
+    assert pool.next_worker() is pool._workers[2]
+    pool._workers = pool._workers[-1:]
+    assert pool.next_worker() is None
 
 
 def test_until_they_have_started_threads_read(capture, monkeypatch):
@@ -207,7 +222,7 @@ def test_where_there_are_none_it_is_said_and_threads_read(capture, monkeypatch):
 
 @pytest.mark.parametrize(
     ("workers", "cache", "decoded", "expected"),
-    [(12, 0, 10**9, 4), (8, 0, 10**9, 2), (5, 0, 10**9, 0), (12, 10**9, 10**9, 0), (12, 10**9, 5 * 10**9, 4)],
+    [(12, 0, 10**9, 3), (8, 0, 10**9, 2), (7, 0, 10**9, 0), (12, 10**9, 10**9, 0), (12, 10**9, 5 * 10**9, 3)],
 )
 def test_how_many_are_used(workers, cache, decoded, expected):
     assert rings.choose_processes(workers, cache, decoded) == expected

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-_STEP = 1 / 16
+_STEP = 1 / 64
+"""Small: what is changed shows only when batches that are being read now are handed out."""
 _SHORT = 2e-3
 """Seconds that handing out a batch takes when all of it was read before."""
 

@@ -62,9 +62,10 @@ class ReadingPool:
         self.blocks = self._memory.blocks
         self._workers = [Worker(setup, self._memory.descriptor) for _ in range(processes)]
 
-    def free_worker(self) -> Worker | None:
-        """Of those that have started the one with the least to do; None while there is none."""
-        return min((worker for worker in self._workers if worker.is_there()), key=lambda worker: worker.n_asked, default=None)
+    def next_worker(self) -> Worker | None:
+        """Of those that have started the one with the least to do, each in its turn; None while there is none."""
+        there = [worker for worker in self._workers if worker.is_there()]
+        return min(there, key=lambda worker: (worker.n_to_do, worker.last_asked), default=None)
 
     def wait(self) -> None:
         """Until all have started or died."""
@@ -90,7 +91,7 @@ class PoolReaders:
 
     def begin(self, samples: Sequence[Sample], keys: Sequence[FrameKey], buffers: BatchBuffers) -> Reading:
         """As in :class:`multiface.data.reading.Readers`."""
-        while buffers.slot is not None and (worker := self._pool.free_worker()) is not None:
+        while buffers.slot is not None and (worker := self._pool.next_worker()) is not None:
             try:
                 return PoolReading(worker, worker.ask(samples, keys, buffers), (samples, keys, buffers), self._threads)
             except WorkerDiedError:
@@ -136,8 +137,11 @@ class Worker:
     """One reading process. Its answers may come in another order than they are asked for.
 
     Attributes:
-        n_asked: Batches that it is reading or has read, and that nobody has asked about yet.
+        n_to_do: Batches that it has been asked for and has not read, as far as is known.
+        last_asked: Number of the latest one, of those that all were asked for.
     """
+
+    _numbers = itertools.count()
 
     def __init__(self, setup: WorkerSetup, memory: int) -> None:
         ours, theirs = socket.socketpair()
@@ -151,19 +155,21 @@ class Worker:
             )  # fmt: skip
         self._connection = Connection(ours.detach())
         weakref.finalize(self, _end, self._process, self._connection)
-        self._tickets = itertools.count()
         self._answers: dict[int, Answer] = {}
         self._is_alive, self._has_started = True, False
-        self.n_asked = 0
+        self.n_to_do, self.last_asked = 0, -1
         try:
             self._connection.send(setup)
         except OSError:
             self._bury()
 
     def is_there(self) -> bool:
-        """Whether it has started and lives, as far as is known."""
-        if self._is_alive and not self._has_started and self._connection.poll():
-            self.wait()
+        """Whether it has started and lives, by what it has said up to now."""
+        try:
+            while self._is_alive and self._connection.poll():
+                self._receive()
+        except WorkerDiedError:
+            return False
         return self._is_alive and self._has_started
 
     def wait(self) -> None:
@@ -182,13 +188,13 @@ class Worker:
         """
         if buffers.slot is None:
             raise MultifaceError("a process cannot read into memory that it does not see")
-        ticket = next(self._tickets)
+        ticket = next(self._numbers)
         try:
             self._connection.send(Request(ticket, list(samples), list(keys), buffers.slot, buffers.share.value))
         except OSError as error:
             self._bury()
             raise WorkerDiedError from error
-        self.n_asked += 1
+        self.n_to_do, self.last_asked = self.n_to_do + 1, ticket
         return ticket
 
     def answer(self, ticket: int) -> Answer:
@@ -197,7 +203,6 @@ class Worker:
         Raises:
             WorkerDiedError: it is dead.
         """
-        self.n_asked -= 1
         while ticket not in self._answers:
             self._receive()
         return self._answers.pop(ticket)
@@ -213,6 +218,7 @@ class Worker:
         if answer == STARTED:
             self._has_started = True
         else:
+            self.n_to_do -= 1
             self._answers[answer.ticket] = answer
 
     def _bury(self) -> None:

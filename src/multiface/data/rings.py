@@ -13,12 +13,12 @@ from multiface.data.reading_worker import WorkerSetup
 
 IN_HAND = 2
 """Buffers of a ring beside those being read: one on its way to the device, and one that has just been read."""
-_THREADS = 3
+_THREADS = 4
 """Of a reading process."""
 _BEGUN = 2
 """Batches that each reading process has to read, so that it need not wait for the next one."""
-_MOST_MEMORY = 5 << 28
-"""Bytes of shared memory, 1.3 GB, unless that is too little for a batch for each process."""
+_MOST_MEMORY = 7 << 28
+"""Bytes of shared memory, 1.9 GB, unless that is too little for a batch for each process."""
 
 
 def choose_processes(workers: int, cache_bytes: int, decoded_bytes: int) -> int:
