@@ -88,10 +88,10 @@ def test_the_page_of_many_models_is_alive_too(measured, trainable_capture: Path,
 def test_stills_made_together_are_those_made_one_by_one(measured) -> None:
     run, _ = measured
     samples = run.test_set.index.samples
-    together = stills_of(run, samples)
+    together = stills_of(run, samples, 4)
     assert [still.sample for still in together] == list(samples)
     for still, sample in zip(together, samples, strict=True):
-        alone = stills_of(run, [sample])[0]
+        alone = stills_of(run, [sample], 1)[0]
         assert still.kind == alone.kind == "photo" and np.array_equal(still.truth, alone.truth)
         for shown, other in ((still.shown, alone.shown), (still.difference, alone.difference)):
             assert np.mean(shown != other) < 0.01  # a value on the border between two bytes may fall on either side

@@ -41,13 +41,18 @@ class Still:
     difference: np.ndarray
 
 
-def stills_of(run: TestRun, samples: Sequence[Sample]) -> list[Still]:
+def stills_of(run: TestRun, samples: Sequence[Sample], together: int | None = None) -> list[Still]:
     """Predict single samples once more, with nothing fitted and the latent mean, and keep pictures of them.
 
-    They are read, predicted and coloured together, in batches no larger than those that were measured.
+    Args:
+        run: The test.
+        samples: Which.
+        together: How many are predicted at once. When absent, a GPU predicts as many as when measuring, and a CPU one by
+            one, which its caches can hold.
     """
-    size, together = run.data.picture_size, min(run.loader.batch_size, max(len(samples), 1))
-    index = SampleIndex(tuple(samples), ())
+    size, index = run.data.picture_size, SampleIndex(tuple(samples), ())
+    if together is None:
+        together = 1 if run.device.type == "cpu" else min(run.loader.batch_size, max(len(samples), 1))
     loader = BatchLoader(run.data.capture, index, together, photo_size=size, workers=default_workers(), cache_bytes=0)
     run.step.model.eval()
     with closing(ordered_map(lambda shown: _still(*shown), _predicted(run, loader), workers=default_workers())) as stills:
