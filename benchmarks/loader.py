@@ -27,7 +27,8 @@ from repeated_store import list_again
 TARGETS = {("png", False): 500, ("png", True): 200, ("packed", False): 1500, ("packed", True): 900}
 """Images per second end to end on 16 cores and an H100: source, with the screen loss."""
 WARM_UP = 12
-"""Updates in a row without one that took a second, which is what compiling takes, before they are counted."""
+"""Updates in a row without one that took a second, which is what compiling takes, before they are counted; those do not count
+during which processes that read were still starting."""
 
 
 def main() -> None:
@@ -196,7 +197,7 @@ def measure_training(path: Path, source: str, photos: bool, views_per_frame: int
                 _update(trainer, batch)
                 images += len(batch)
                 done += 1
-                quick = quick + 1 if time.perf_counter() - started < 1 or not cuda else 0
+                quick = quick + 1 if not cuda or (trainer.batches.is_settled and time.perf_counter() - started < 1) else 0
                 if done % 20 == 0:
                     trainer.update.read()
                 if counting and time.perf_counter() - began > options.seconds:

@@ -83,7 +83,7 @@ def test_batches_are_the_same_and_processes_read_them(capture, prefetcher, monke
     for _ in range(3):
         got = list(map(values, prefetcher))
         assert len(got) == 5 and all(same(a, b) for a, b in zip(expected, got))
-    assert {worker.n_to_do for worker in workers(prefetcher)} == {0}
+    assert {worker.n_to_do for worker in workers(prefetcher)} == {0} and prefetcher.is_settled
 
 
 def test_each_gets_its_turn_unless_it_has_more_to_do():
@@ -104,6 +104,7 @@ def test_until_they_have_started_threads_read(capture, monkeypatch):
     monkeypatch.setattr("multiface.data.reading_pool.Worker.is_there", lambda self: False)
     made = DevicePrefetcher(make_loader(capture), "cpu", background=True)
     assert_whole(capture, made)
+    assert not made.is_settled
     made.close()
 
 

@@ -77,6 +77,11 @@ class DevicePrefetcher:
                 yield share
                 began = time.perf_counter()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the processes that read, if there are some, have started; who measures wants to know."""
+        return self._ring is not None and (self._ring.pool is None or self._ring.pool.has_started)
+
     def close(self) -> None:
         """End the processes that read, if there are some. Asked for batches again, it starts others."""
         if self._ring is not None:

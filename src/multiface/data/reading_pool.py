@@ -67,6 +67,11 @@ class ReadingPool:
         there = [worker for worker in self._workers if worker.is_there()]
         return min(there, key=lambda worker: (worker.n_to_do, worker.last_asked), default=None)
 
+    @property
+    def has_started(self) -> bool:
+        """Whether all have started or died, as far as is known; for another thread than the one that reads."""
+        return all(worker.has_started for worker in self._workers)
+
     def wait(self) -> None:
         """Until all have started or died."""
         for worker in self._workers:
@@ -139,6 +144,7 @@ class Worker:
     Attributes:
         n_to_do: Batches that it has been asked for and has not read, as far as is known.
         last_asked: Number of the latest one, of those that all were asked for.
+        has_started: Whether it has said so, or has died.
     """
 
     _numbers = itertools.count()
@@ -156,7 +162,7 @@ class Worker:
         self._connection = Connection(ours.detach())
         weakref.finalize(self, _end, self._process, self._connection)
         self._answers: dict[int, Answer] = {}
-        self._is_alive, self._has_started = True, False
+        self._is_alive, self.has_started = True, False
         self.n_to_do, self.last_asked = 0, -1
         try:
             self._connection.send(setup)
@@ -170,12 +176,12 @@ class Worker:
                 self._receive()
         except WorkerDiedError:
             return False
-        return self._is_alive and self._has_started
+        return self._is_alive and self.has_started
 
     def wait(self) -> None:
         """Until it has started, or died."""
         try:
-            while self._is_alive and not self._has_started:
+            while self._is_alive and not self.has_started:
                 self._receive()
         except WorkerDiedError:
             return
@@ -216,13 +222,13 @@ class Worker:
             self._bury()
             raise WorkerDiedError from error
         if answer == STARTED:
-            self._has_started = True
+            self.has_started = True
         else:
             self.n_to_do -= 1
             self._answers[answer.ticket] = answer
 
     def _bury(self) -> None:
-        self._is_alive = False
+        self._is_alive, self.has_started = False, True
         try:
             status = self._process.wait(_LAST_WORDS)
         except subprocess.TimeoutExpired:
