@@ -98,8 +98,9 @@ class DevicePrefetcher:
         stop = threading.Event()
         if self._ring is None:
             store = self.loader.capture.store
+            png = (store is None or store.uses("png")) and can_undo_filters(self.device)
             jpeg = store is not None and store.uses("jpeg") and can_decode_jpeg(self.device)
-            self._ring = self.loader.ring(self.device.type == "cuda", can_undo_filters(self.device), jpeg)
+            self._ring = self.loader.ring(self.device.type == "cuda", png, jpeg)
             self._stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
         thread = threading.Thread(
             target=self._produce, args=(arrived, stop, self._ring), name="multiface-prefetch", daemon=True
