@@ -17,7 +17,6 @@ from multiface.capture.store.index import Name
 from multiface.capture.unfinished import Unfinished
 from multiface.core.errors import FormatError
 from multiface.data import BatchLoader, DevicePrefetcher, build_index, device_jpeg, prefetch
-from multiface.data.jpeg_share import JpegShare
 from multiface.prepare.pack import PackSettings, pack_capture
 from small_capture import write_small_capture
 
@@ -46,9 +45,8 @@ def decode_here(encoded, device) -> list[torch.Tensor]:
 
 @pytest.fixture
 def decoded(monkeypatch) -> list[int]:
-    """How many pictures each call of a decoder of a device that is not there gets; it gets all."""
+    """How many pictures each call of a decoder of a device that is not there gets."""
     counts: list[int] = []
-    monkeypatch.setattr(JpegShare, "waited", lambda self, seconds: None)
     monkeypatch.setattr(prefetch, "can_decode_jpeg", lambda device: True)
     monkeypatch.setattr(
         device_jpeg, "decode", lambda encoded, device: counts.append(len(encoded)) or decode_here(encoded, device)
@@ -68,28 +66,6 @@ def assert_same(path: Path, device: str, **options) -> None:
 def test_batches_are_the_same(store: Path, decoded: list[int], options: dict) -> None:
     assert_same(store, "cpu", **options)
     assert sum(decoded) >= 15
-
-
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_the_device_and_the_threads_share_the_work(store: Path, decoded: list[int], monkeypatch, share: float) -> None:
-    monkeypatch.setattr(JpegShare, "value", property(lambda self: share, lambda self, value: None), raising=False)
-    assert_same(store, "cpu")
-    pictures = sum(2 * len(batch) + len(batch.keys) for batch in make_loader(store))
-    assert sum(decoded) == (0 if share == 0 else pytest.approx(share * pictures, rel=0.25))
-
-
-def test_the_share_follows_the_wait() -> None:
-    share = JpegShare()
-    assert all(share.is_device_s(place, 16) for place in range(16))
-    for _ in range(32):
-        share.waited(1e-4)
-    assert [place for place in range(16) if share.is_device_s(place, 16)] == list(range(8))
-    for _ in range(99):
-        share.waited(1e-4)
-    assert not any(share.is_device_s(place, 16) for place in range(16))
-    for _ in range(99):
-        share.waited(0.1)
-    assert share.value == 1
 
 
 def test_what_is_kept_in_memory_or_resized_is_decoded_before(store: Path, decoded: list[int]) -> None:

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +22,8 @@ from multiface.data.buffers import BatchBuffers
 from multiface.data.reading_pool import ReadingPool
 from multiface.data.reading_worker import Answer
 from multiface.data.shared_blocks import SharedBlocks
+from multiface.prepare.pack.run import pack_capture
+from multiface.prepare.pack.settings import PackSettings
 from small_capture import write_small_capture
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="no memory that processes can share")
@@ -222,16 +225,38 @@ def test_where_there_are_none_it_is_said_and_threads_read(capture, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("workers", "cache", "decoded", "expected"),
-    [(12, 0, 10**9, 3), (8, 0, 10**9, 2), (7, 0, 10**9, 0), (12, 10**9, 10**9, 0), (12, 10**9, 5 * 10**9, 3)],
+    ("workers", "cache", "decoded", "codecs", "expected"),
+    [
+        (12, 0, 10**9, {"lz4", "raw"}, 3),
+        (8, 0, 10**9, {"lz4"}, 2),
+        (7, 0, 10**9, {"lz4"}, 0),
+        (12, 10**9, 10**9, {"lz4"}, 0),
+        (12, 10**9, 5 * 10**9, {"raw"}, 3),
+        (12, 0, 10**9, {"lz4", "jpeg"}, 0),
+        (12, 0, 10**9, {"png"}, 0),
+        (12, 0, 10**9, None, 0),
+    ],
 )
-def test_how_many_are_used(workers, cache, decoded, expected):
-    assert rings.choose_processes(workers, cache, decoded) == expected
+def test_how_many_are_used(workers, cache, decoded, codecs, expected):
+    store = None if codecs is None else SimpleNamespace(uses=codecs.__contains__, is_local=True)
+    assert rings.choose_processes(workers, cache, decoded, store) == expected
 
 
-def test_none_are_used_where_the_system_has_no_memory_to_share(monkeypatch):
+def test_none_are_used_for_a_network_or_where_the_system_has_no_memory_to_share(monkeypatch):
+    far, near = (SimpleNamespace(uses=lambda codec: codec == "lz4", is_local=is_local) for is_local in (False, True))
+    assert rings.choose_processes(12, 0, 10**9, far) == 0
     monkeypatch.delattr(os, "memfd_create")
-    assert rings.choose_processes(12, 0, 10**9) == 0
+    assert rings.choose_processes(12, 0, 10**9, near) == 0
+
+
+def test_the_loader_knows_what_it_reads(capture, tmp_path):
+    """A store as `multiface pack` makes it; files are left to threads."""
+    pack_capture(capture.path, tmp_path / "store", PackSettings())
+    options = {"workers": 8, "processes": None, "cache_bytes": 0}
+    assert make_loader(Capture(tmp_path / "store"), **options).reading_processes() == 2
+    assert make_loader(capture, **options).reading_processes() == 0
+    assert make_loader(Capture(tmp_path / "store"), **{**options, "cache_bytes": 10**9}).reading_processes() == 0
+    assert make_loader(capture, **{**options, "processes": 3}).reading_processes() == 3
 
 
 def test_a_negative_number_is_refused(capture):

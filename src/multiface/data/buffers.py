@@ -14,7 +14,6 @@ from multiface.core.errors import FormatError
 from multiface.data import device_jpeg
 from multiface.data.batch import Batch
 from multiface.data.block import ALIGNMENT, FILTERS, JPEG, PICTURES, BatchShape, BlockBatch, carve, place
-from multiface.data.jpeg_share import JpegShare
 from multiface.data.png_rows import undo_filters
 
 if TYPE_CHECKING:
@@ -27,24 +26,22 @@ class BatchBuffers:
     Args:
         shape: Sizes.
         pinned: Page-locked, so that copies to a CUDA device need not wait.
-        share: Which JPEG may be left to the device, where any may; all when absent.
         block: Memory to use, uint8; fresh memory when absent.
         slot: Which block of a memory that other processes see it is; None when they do not.
 
     Attributes:
         arrays: Name -> NumPy array to write into.
-        share, slot: See above.
+        slot: See above.
     """
 
     def __init__(
         self,
         shape: BatchShape,
         pinned: bool = False,
-        share: JpegShare | None = None,
         block: torch.Tensor | None = None,
         slot: int | None = None,
     ) -> None:
-        self.shape, self.slot, self.share = shape, slot, share or JpegShare()
+        self.shape, self.slot = shape, slot
         self._offsets, size = place(shape)
         self._block = torch.empty(size, dtype=torch.uint8, pin_memory=pinned) if block is None else block[:size]
         self.arrays: dict[str, np.ndarray] = {name: x.numpy() for name, x in carve(self._block, shape, shape.arrays()).items()}
@@ -52,9 +49,6 @@ class BatchBuffers:
     def unfinished(self, name: str, place: int) -> Unfinished | None:
         """What may be left undone of the picture at ``place``; None where nothing may."""
         filters, jpeg = self.arrays.get(name + FILTERS), self.arrays.get(name + JPEG)
-        if jpeg is not None and not self.share.is_device_s(place, len(jpeg)):
-            jpeg[place] = 0
-            jpeg = None
         if filters is None and jpeg is None:
             return None
         return Unfinished(None if filters is None else filters[place], None if jpeg is None else jpeg[place])
@@ -128,18 +122,17 @@ class BufferRing:
 
     Attributes:
         pool: See above.
-        jpeg_share: What of the JPEG in them is left to the device.
     """
 
     def __init__(self, count: int, shape: BatchShape, pinned: bool, pool: ReadingPool | None = None) -> None:
-        self.shape, self.pool, self.jpeg_share = shape, pool, JpegShare()
+        self.shape, self.pool = shape, pool
         self._count = count
         self._free: queue.SimpleQueue[BatchBuffers] = queue.SimpleQueue()
         for number in range(count):
             if pool is None:
-                self._free.put(BatchBuffers(shape, pinned, self.jpeg_share))
+                self._free.put(BatchBuffers(shape, pinned))
             else:
-                self._free.put(BatchBuffers(shape, share=self.jpeg_share, block=pool.blocks[number], slot=number))
+                self._free.put(BatchBuffers(shape, block=pool.blocks[number], slot=number))
 
     def __len__(self) -> int:
         """Buffers of the ring, also those that are in use."""

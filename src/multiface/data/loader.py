@@ -199,16 +199,19 @@ class BatchLoader:
         """
         views = self._most_views()
         shape = self._reader.shape(views, min(views, self._n_frames()), filtered, jpeg)
-        processes = self._processes if self._processes is not None else self._best_processes() if pinned else 0
+        processes = self.reading_processes() if pinned else self._processes or 0
         if processes:
             ring = make_shared_ring(self._reader, shape, processes, self._workers, pinned)
             if ring is not None:
                 return ring
         return BufferRing(self._ahead(self._workers) + IN_HAND, shape, pinned)
 
-    def _best_processes(self) -> int:
+    def reading_processes(self) -> int:
+        """How many processes read for a GPU."""
+        if self._processes is not None:
+            return self._processes
         decoded = self._reader.decoded_bytes(self._n_frames(), len(self.index))
-        return choose_processes(self._workers, self._cache_bytes, decoded)
+        return choose_processes(self._workers, self._cache_bytes, decoded, self.capture.store)
 
     def _ahead(self, workers: int) -> int:
         """Batches to read at a time: every thread has two views to read while the oldest batch is being finished."""

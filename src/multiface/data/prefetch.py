@@ -122,7 +122,7 @@ class DevicePrefetcher:
         copying = _Copying(ring)
         try:
             with closing(self.loader.read(ring)) as batches:
-                for share, read in _timed(batches, ring):
+                for share, read in batches:
                     try:
                         item = self._moved(share, read)
                     except BaseException:
@@ -147,15 +147,6 @@ class DevicePrefetcher:
             copied = torch.cuda.Event()
             copied.record()
         return _Arrived(share._replace(batch=batch), copied)
-
-
-def _timed(batches: Iterator[tuple[Share, ReadBatch]], ring: BufferRing) -> Iterator[tuple[Share, ReadBatch]]:
-    """The same; the ring is told how long each was waited for."""
-    began = time.perf_counter()
-    for item in batches:
-        ring.jpeg_share.waited(time.perf_counter() - began)
-        yield item
-        began = time.perf_counter()
 
 
 class _Copying:

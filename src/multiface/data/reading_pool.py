@@ -196,7 +196,7 @@ class Worker:
             raise MultifaceError("a process cannot read into memory that it does not see")
         ticket = next(self._numbers)
         try:
-            self._connection.send(Request(ticket, list(samples), list(keys), buffers.slot, buffers.share.value))
+            self._connection.send(Request(ticket, list(samples), list(keys), buffers.slot))
         except OSError as error:
             self._bury()
             raise WorkerDiedError from error

@@ -18,7 +18,6 @@ from multiface.core.errors import MultifaceError
 from multiface.data.block import BatchShape, place
 from multiface.data.buffers import BatchBuffers
 from multiface.data.index import Sample
-from multiface.data.jpeg_share import JpegShare
 from multiface.data.reader import SampleReader
 from multiface.data.reading import Failure, Reading
 from multiface.data.reading_threads import ReadingThreads
@@ -51,14 +50,12 @@ class Request(NamedTuple):
         ticket: Number under which the answer comes.
         samples, keys: Its views and frames.
         slot: Block to read it into.
-        jpeg_share: Part of the JPEG that is left as it is.
     """
 
     ticket: int
     samples: list[Sample]
     keys: list[FrameKey]
     slot: int
-    jpeg_share: float
 
 
 class Answer(NamedTuple):
@@ -88,8 +85,7 @@ def main(connection: int, memory: int) -> None:
     with Connection(connection) as other:
         setup: WorkerSetup = other.recv()
         blocks = SharedBlocks(setup.blocks, place(setup.shape)[1], memory).blocks
-        share = JpegShare()
-        buffers = [BatchBuffers(setup.shape, share=share, block=block) for block in blocks]
+        buffers = [BatchBuffers(setup.shape, block=block) for block in blocks]
         reader = SampleReader(
             setup.capture, photo_size=setup.photo_size, need_texture=setup.need_texture, frame_cache_bytes=_FRAME_CACHE
         )
@@ -101,7 +97,6 @@ def main(connection: int, memory: int) -> None:
             try:
                 while True:
                     request: Request = other.recv()
-                    share.value = request.jpeg_share
                     begun.put((request.ticket, threads.begin(request.samples, request.keys, buffers[request.slot])))
             except (EOFError, OSError):
                 begun.put(None)

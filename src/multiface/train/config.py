@@ -131,7 +131,8 @@ class TrainConfig(DataOptions):
     """Cameras taken of each frame in a batch; 1 is the published sampling, more is faster."""
     reading_processes: int | None = None
     """On a GPU: processes among which the --n_worker threads are divided, so that they do not hold up training; 0: none. When
-    absent there is one for four threads, unless a quarter of the pictures stays decoded in memory (--cache_gb)."""
+    absent, one for four threads where pictures are packed raw or as LZ4 and less than a quarter of them stays decoded in memory
+    (--cache_gb), and else none."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """bf16: convolutions compute in bfloat16; fp32: everything in single precision; auto: bf16 on GPUs that have it."""
     compile: bool = True

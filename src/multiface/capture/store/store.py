@@ -81,6 +81,11 @@ class Store:
             self._rows[identity] = rows
         return rows
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its shards are files here, not at a web address."""
+        return isinstance(self.shards, LocalShards)
+
     def uses(self, codec: str) -> bool:
         """Whether any entry is packed that way."""
         return bool((self.index.rows["codec"] == CODECS.index(codec)).any())
