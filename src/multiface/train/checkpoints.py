@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from multiface.core.errors import CheckpointError
 from multiface.core.files import write_text
 from multiface.models import ModelInfo
 from multiface.models.own_file import write_own_file
 from multiface.train.run_folder import RunFolder
+from multiface.train.snapshot import Snapshot
 from multiface.train.state import write_state
 
 BLOCK = 4 << 20
@@ -73,7 +71,10 @@ class Checkpoints:
             self._writer = None
 
     def _write(self, snapshot: Snapshot, model_files: dict[Path, ModelInfo]) -> None:
-        tree = snapshot.on_cpu()
+        with snapshot.beside_training():
+            self._write_tree(snapshot.on_cpu(), model_files)
+
+    def _write_tree(self, tree: dict[str, Any], model_files: dict[Path, ModelInfo]) -> None:
         path = self._folder.states / f"{tree['position']['iteration']:08d}.safetensors"
         write_state(path, tree)
         note = {"file": path.name, "bytes": path.stat().st_size, "sha256": _digest(path), **tree["position"]}
@@ -107,59 +108,6 @@ class Checkpoints:
             found="; ".join(complaints) or "none",
             remedy="Start from the weights instead: --model_ckpt with the model.safetensors beside it",
         )
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A copy of a state that later updates do not change.
-
-    Tensors on a GPU are copied there, which takes a few milliseconds; the way to the CPU is the writer's.
-
-    Attributes:
-        tree: The copy.
-        device: The GPU that has tensors of it, None when there is none.
-        ready: When the copies there are finished.
-    """
-
-    tree: dict[str, Any]
-    device: torch.device | None
-    ready: torch.cuda.Event | None
-
-    @classmethod
-    def of(cls, tree: Mapping[str, Any]) -> Snapshot:
-        """Copy ``tree``; nothing waits for a GPU."""
-        devices = [tensor.device for tensor in _tensors(tree) if tensor.is_cuda]
-        taken = _mapped(tree, lambda tensor: tensor.detach().clone())
-        if not devices:
-            return cls(taken, None, None)
-        ready = torch.cuda.Event()
-        ready.record(torch.cuda.current_stream(devices[0]))
-        return cls(taken, devices[0], ready)
-
-    def on_cpu(self) -> dict[str, Any]:
-        """The tree with its tensors on the CPU, copied on a stream that holds up no other."""
-        if self.device is None or self.ready is None:
-            return self.tree
-        self.ready.synchronize()
-        with torch.cuda.stream(torch.cuda.Stream(self.device)):
-            return _mapped(self.tree, lambda tensor: tensor.cpu())
-
-
-def _mapped(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    if isinstance(value, torch.Tensor):
-        return change(value)
-    if isinstance(value, Mapping):
-        return {key: _mapped(item, change) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)([_mapped(item, change) for item in value])
-    return value
-
-
-def _tensors(value: Any) -> list[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        return [value]
-    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
-    return [tensor for item in items for tensor in _tensors(item)]
 
 
 def _digest(path: Path) -> str:

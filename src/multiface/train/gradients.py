@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import torch
 import torch.distributed as dist
 
-BUCKET_BYTES = 16 << 20
-"""Gradients are summed in pieces of about this size: large enough for the network, small enough to begin early."""
+BUCKET_BYTES = 128 << 20
+"""Gradients are summed in pieces of about this size. A compiled piece of the network gives all of its gradients at once, so
+that smaller pieces begin no earlier, and each costs a little (docs/benchmarks.md)."""
 
 _ALIGNMENT = 64
 """Entries; where one gradient of a list begins elsewhere than memory is fetched from, copies and optimisers go one by one."""
