@@ -9,7 +9,8 @@ Data are a generated store, or CAPTURE. For every number of processes, in one la
   all do the same updates; not compiled. The largest relative difference to one process is given, also that of the compiled
   training of the largest number.
 * ``training``: the trainer with ``--batch`` images for each process; scaling is against one process.
-* ``checkpoint`` (one process): the training goes on after a checkpoint; what it then lost.
+* ``checkpoint`` (one process): the training goes on, with a checkpoint, without one, and so on; what one costs. The first
+  takes its memory, the others have it.
 * ``step``: one batch again and again, nothing read: what the GPUs need.
 * ``loop`` (one process): the same updates without the trainer around them (no log, guard of signals, positions), so what the
   trainer adds.
@@ -159,7 +160,7 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--updates", type=int, default=400, help="measured updates; a multiple of 20")
     parser.add_argument("--warm_up", type=int, default=80, help="updates before measuring; a multiple of 20")
     parser.add_argument("--loss_updates", type=int, default=40)
-    parser.add_argument("--checkpoint_updates", type=int, default=800, help="updates after a checkpoint")
+    parser.add_argument("--checkpoint_updates", type=int, default=1000, help="updates with one, and without")
     parser.add_argument("--grid", type=int, default=84, help="cells along a side of the generated mesh")
     parser.add_argument("--cache_gb", type=float, default=0.3)
     parser.add_argument("--n_worker", type=int, help="reading threads of each process; as many as there are cores for")
@@ -191,7 +192,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         arguments.cache = arguments.cache or folder / "compiled"
-        updates = arguments.warm_up + arguments.updates + arguments.checkpoint_updates
+        checkpoints = arguments.checkpoint_updates if "checkpoint" in arguments.sections else 0
+        updates = arguments.warm_up + arguments.updates + 6 * checkpoints
         views = updates * arguments.batch * max(arguments.processes)
         capture = arguments.data or write_store(folder, views, tex_size=arguments.tex_size, grid=arguments.grid)
         print(f"{capture.name}, {arguments.n_worker} reading threads for each process", flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import pairwise
@@ -26,6 +26,7 @@ from multiface.train.update import READ_EVERY
 
 TIMEOUT = 240.0
 """Longer than compiling takes."""
+CHECKPOINTS = 3
 STEPS = 100
 """Updates with one batch that stays on the device."""
 
@@ -33,17 +34,19 @@ STEPS = 100
 class Clock(NoObserver):
     """Notes when updates were known to be done, and their losses; on a GPU they are read in groups of 20."""
 
-    def __init__(self, save_at: int | None) -> None:
+    def __init__(self, save_at: Sequence[int] = ()) -> None:
         self.began = time.perf_counter()
         self.times: list[float] = []
+        self.waited: list[float] = []
         self.totals: list[float] = []
         self.trainer: Trainer | None = None
         self._save_at = save_at
 
     def updated(self, position, values, images_per_second) -> None:
         self.times.append(time.perf_counter())
+        self.waited.append(0.0 if self.trainer is None else self.trainer.batches.waited_s)
         self.totals.append(values["total"])
-        if position.iteration == self._save_at and self.trainer is not None:
+        if position.iteration in self._save_at and self.trainer is not None:
             self.trainer.save()
 
     def seconds(self, first: int, last: int) -> float:
@@ -107,7 +110,7 @@ class Worker:
     def losses(self, group: Group) -> None:
         """The first updates, as many images for each on every number of processes; each operation launched by itself."""
         updates = self.plan["loss_updates"]
-        clock = Clock(None)
+        clock = Clock()
         options = {"compile": False, "total_batch_size": self.plan["total"], "max_iter": updates}
         with self.trainer(group, clock, "losses", **options) as trainer:
             trainer.run()
@@ -118,22 +121,26 @@ class Worker:
         warm_up, updates = self.plan["warm_up"], self.plan["updates"]
         alone = self.n == 1
         end = warm_up + updates
-        more = self.plan["checkpoint_updates"] if alone and "checkpoint" in self.plan["sections"] else 0
-        clock = Clock(end if more else None)
-        with self.trainer(group, clock, "training", max_iter=end + more) as trainer:
+        window = self.plan["checkpoint_updates"] if alone and "checkpoint" in self.plan["sections"] else 0
+        windows = [end + number * window for number in range(2 * CHECKPOINTS)] if window else []
+        clock = Clock(windows[::2])
+        with self.trainer(group, clock, "training", max_iter=end + window * len(windows)) as trainer:
             trainer.run()
             ms = 1e3 * clock.seconds(warm_up, end) / updates
             self.say(
                 {
                     "section": "training", "ms": ms, "images_per_second": self.config.train_batch_size * self.n / ms * 1e3,
                     "groups_ms": self._groups(clock, warm_up, end), "first_updates_s": clock.times[0] - clock.began,
-                    "waited_for_data_ms": 1e3 * trainer.batches.waited_s / (end + more), "totals": clock.totals,
+                    "waited_for_data_ms": 1e3 * (clock.waited[end - 1] - clock.waited[warm_up - 1]) / updates,
+                    "totals": clock.totals,
                     "notes": trainer.notes,
                 }
             )  # fmt: skip
-            if more:
-                lost = clock.seconds(end, end + more) - more * ms / 1e3
-                self.say({"section": "checkpoint", "lost_s": lost, "lost_per_1000_updates": lost / ms})
+            if window:
+                seconds = [clock.seconds(first, first + window) for first in windows]
+                lost = [with_one - without for with_one, without in zip(seconds[::2], seconds[1::2])]
+                mean = statistics.mean(lost)
+                self.say({"section": "checkpoint", "lost_s": mean, "each_s": lost, "lost_per_1000_updates": mean / ms})
             if "step" in self.plan["sections"]:
                 self.say({"section": "step", "ms": self._step_ms(trainer)})
             if alone and "loop" in self.plan["sections"]:
