@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 
 from multiface.cli import run
 
 
 def main() -> None:
-    status = run(sys.argv[1:])
-    # Python looks for cyclic garbage once more before it ends. Nobody needs the memory, and with PyTorch it takes 0.2 s.
-    gc.freeze()
-    sys.exit(status)
+    sys.exit(run(sys.argv[1:]))
 
 
 if __name__ == "__main__":
