@@ -104,7 +104,7 @@ def test_each_gets_its_turn_unless_it_has_more_to_do():
 
 
 def test_until_they_have_started_threads_read(capture, monkeypatch):
-    monkeypatch.setattr("multiface.data.reading_pool.Worker.is_there", lambda self: False)
+    monkeypatch.setattr("multiface.data.worker_handle.Worker.is_there", lambda self: False)
     made = DevicePrefetcher(make_loader(capture), "cpu", background=True)
     assert_whole(capture, made)
     assert not made.is_settled
@@ -141,7 +141,7 @@ def test_so_are_all_of_them_while_they_read(capture, prefetcher, monkeypatch):
         os.kill(self._process.pid, signal.SIGKILL)
         return ticket
 
-    monkeypatch.setattr("multiface.data.reading_pool.Worker.ask", ask_and_kill)
+    monkeypatch.setattr("multiface.data.worker_handle.Worker.ask", ask_and_kill)
     with pytest.warns(RuntimeWarning, match="has died"):
         assert_whole(capture, prefetcher)
     assert not any(worker.is_there() for worker in workers(prefetcher))
@@ -167,7 +167,7 @@ def test_broken_files_are_replaced_and_named_as_with_threads(tmp_path):
 def test_what_goes_wrong_there_is_told_here(prefetcher, monkeypatch):
     worker = workers(prefetcher)[0]
     monkeypatch.setattr(
-        "multiface.data.reading_pool.Worker.answer", lambda self, ticket: Answer(ticket, [], "MemoryError: of it")
+        "multiface.data.worker_handle.Worker.answer", lambda self, ticket: Answer(ticket, [], "MemoryError: of it")
     )
     with pytest.raises(MultifaceError, match=r"(?s)process that reads batches failed.*MemoryError: of it"):
         list(prefetcher)

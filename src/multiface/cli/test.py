@@ -12,7 +12,7 @@ from multiface.cli.output import console, emit_json, finite
 from multiface.cli.processes import one_voice
 from multiface.cli.stages import Stages
 from multiface.core.errors import ArgumentError
-from multiface.core.lazy import imports_uncollected
+from multiface.core.memory import without_collection
 from multiface.core.parallel import Background
 from multiface.train.config import TestConfig
 
@@ -68,7 +68,7 @@ def given_options(argv: list[str]) -> frozenset[str]:
 
 def _test(config: TestConfig, given: frozenset[str]) -> int:
     stages = Stages()
-    with imports_uncollected():
+    with without_collection():
         from multiface.evaluate.run import open_test
 
     stages.over("imports")
@@ -141,7 +141,7 @@ def write_results(config: TestConfig, results: dict[str, Measurement | None], ru
 def _compare(config: TestConfig, folder: Path, given: frozenset[str]) -> int:
     from multiface.core.files import make_folder
 
-    with imports_uncollected():
+    with without_collection():
         from multiface.evaluate.compare import compare_models, comparison_rows, find_checkpoints
         from multiface.evaluate.settle import plan_test
 

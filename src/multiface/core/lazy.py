@@ -1,14 +1,9 @@
-"""Imports on first use: optional packages, with the pip line in the error, and names of rooms that are slow to import.
-
-Also what makes many imports at once quicker.
-"""
+"""Imports on first use: optional packages, with the pip line in the error, and names of rooms that are slow to import."""
 
 from __future__ import annotations
 
-import gc
 import importlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -46,19 +41,3 @@ def lazy_names(module: str, sources: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(importlib.import_module(sources[name]), name)
 
     return get
-
-
-@contextmanager
-def imports_uncollected() -> Iterator[None]:
-    """Import without the collector of cyclic garbage looking at what is made.
-
-    Imports make hundreds of thousands of objects that stay: to look at them again and again takes a sixth of the time of
-    importing PyTorch and what needs it.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -36,7 +36,8 @@ def reuse_freed_memory() -> bool:
 def without_collection() -> Iterator[None]:
     """Make many small objects that stay, without looking for circles among them again and again.
 
-    Going through a hundred thousand new tuples, or millions, each time some more were made takes longer than making them.
+    Going through a hundred thousand new tuples, or millions, each time some more were made takes longer than making them. Of
+    importing PyTorch and what needs it, it is a sixth.
     """
     was_enabled = gc.isenabled()
     gc.disable()
