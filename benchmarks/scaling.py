@@ -35,6 +35,8 @@ from scaling_capture import write_store
 
 TARGETS = {2: 1.9, 4: 3.6}
 SECTIONS = ("losses", "sum", "training", "checkpoint", "step", "loop")
+CHECKPOINTS = 3
+"""How many are measured, each against as many updates without one."""
 LAST_WORDS = 15.0
 """Seconds beyond ``--minutes`` before processes are ended."""
 
@@ -55,7 +57,8 @@ def launch(arguments: argparse.Namespace, processes: int, folder: Path, capture:
     plan = {
         "processes": processes, "port": store.port, "device": arguments.device, "folder": str(folder), "options": options,
         "sections": arguments.sections, "results": str(results), "deadline": deadline, "bucket_mb": arguments.bucket_mb,
-        "warm_up": arguments.warm_up, "updates": arguments.updates, "checkpoint_updates": arguments.checkpoint_updates,
+        "warm_up": arguments.warm_up, "updates": arguments.updates,
+        "checkpoints": CHECKPOINTS, "checkpoint_updates": arguments.checkpoint_updates,
         "loss_updates": arguments.loss_updates, "total": arguments.batch * max(arguments.processes),
     }  # fmt: skip
     file = folder / f"plan-{processes}.json"
@@ -192,8 +195,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         arguments.cache = arguments.cache or folder / "compiled"
-        checkpoints = arguments.checkpoint_updates if "checkpoint" in arguments.sections else 0
-        updates = arguments.warm_up + arguments.updates + 6 * checkpoints
+        window = arguments.checkpoint_updates if "checkpoint" in arguments.sections else 0
+        updates = arguments.warm_up + arguments.updates + 2 * CHECKPOINTS * window
         views = updates * arguments.batch * max(arguments.processes)
         capture = arguments.data or write_store(folder, views, tex_size=arguments.tex_size, grid=arguments.grid)
         print(f"{capture.name}, {arguments.n_worker} reading threads for each process", flush=True)

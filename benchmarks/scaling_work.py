@@ -26,7 +26,6 @@ from multiface.train.update import READ_EVERY
 
 TIMEOUT = 240.0
 """Longer than compiling takes."""
-CHECKPOINTS = 3
 STEPS = 100
 """Updates with one batch that stays on the device."""
 
@@ -122,7 +121,7 @@ class Worker:
         alone = self.n == 1
         end = warm_up + updates
         window = self.plan["checkpoint_updates"] if alone and "checkpoint" in self.plan["sections"] else 0
-        windows = [end + number * window for number in range(2 * CHECKPOINTS)] if window else []
+        windows = [end + number * window for number in range(2 * self.plan["checkpoints"])] if window else []
         clock = Clock(windows[::2])
         with self.trainer(group, clock, "training", max_iter=end + window * len(windows)) as trainer:
             trainer.run()

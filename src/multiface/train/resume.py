@@ -16,21 +16,9 @@ from multiface.train.run_lock import last_job
 
 # Options that say where and how to run, not what is trained: these may change when a run is resumed.
 FREE_ON_RESUME = frozenset(
-    {
-        "resume",
-        "json",
-        "device",
-        "n_worker",
-        "reading_processes",
-        "cache_gb",
-        "local_rank",
-        "max_iter",
-        "epochs",
-        "log_every",
-        "val_every",
-    }
+    {"resume", "json", "device", "n_worker", "cache_gb", "local_rank", "max_iter", "epochs", "log_every", "val_every"}
     | {"overwrite", "result_path", "val_num", "val_batch_size", "drop_broken", "data_dir"}
-    | {"override", "save_every", "keep_states", "timeout", "compile"}
+    | {"override", "save_every", "keep_states", "timeout", "compile", "reading_processes"}
 )
 
 
