@@ -125,6 +125,8 @@ class Worker:
         clock = Clock(windows[::2])
         with self.trainer(group, clock, "training", max_iter=end + window * len(windows)) as trainer:
             trainer.run()
+            if len(clock.times) < end + window * len(windows):
+                raise RuntimeError(f"the training was ended after {len(clock.times)} updates")
             ms = 1e3 * clock.seconds(warm_up, end) / updates
             self.say(
                 {

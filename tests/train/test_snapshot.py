@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from multiface.train import snapshot as module
 from multiface.train.snapshot import Snapshot
 
 
@@ -80,6 +81,17 @@ def test_no_two_tensors_share_memory(shapes: list[list[int]], dtype: torch.dtype
         before = [other.clone() for other in copies if other is not copy]
         copy.fill_(1)
         assert all(torch.equal(a, b) for a, b in zip(before, (other for other in copies if other is not copy)))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("values", [0, 1, 255, 256, 257, 512, 1000, 5000])
+def test_it_leaves_a_gpu_in_pieces(values: int, monkeypatch):
+    monkeypatch.setattr(module, "_PIECE", 1024)  # 256 values
+    tree = {"all": torch.arange(values, device="cuda", dtype=torch.float32)}
+    snapshot = Snapshot.of(tree)
+    with snapshot.beside_training():
+        assert_same(tree, snapshot.on_cpu())
 
 
 @pytest.mark.gpu

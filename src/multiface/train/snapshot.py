@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import torch
 
 _ALIGNMENT = 64
 """Bytes; every tensor begins at a multiple."""
+_PIECE = 16 << 20
+"""Bytes that leave a GPU at a time."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Snapshot:
     """A copy of a state that later updates do not change.
 
     All tensors of a device lie in one block, copied there by a few calls: one by one, hundreds of allocations and copies would
-    leave a GPU without work meanwhile. The way to the CPU is the writer's, one copy again.
+    leave a GPU without work meanwhile. The way to the CPU is the writer's.
 
     Attributes:
         tree: The state; tensors are numbered places in the blocks.
@@ -63,7 +66,7 @@ class Snapshot:
 
     def on_cpu(self) -> dict[str, Any]:
         """The tree with its tensors, on the CPU."""
-        blocks = {device: block.cpu() for device, block in self.blocks.items()}
+        blocks = {device: _on_cpu(block) for device, block in self.blocks.items()}
         return _mapped(self.tree, _Number, lambda number: self.places[number.n].in_block(blocks[self.places[number.n].device]))
 
 
@@ -99,6 +102,35 @@ def _placed(tensors: Sequence[torch.Tensor]) -> tuple[list[_Place], dict[torch.d
         places.append(_Place(tensor.device, start, tensor.dtype, tensor.shape, strides))
         sizes[tensor.device] = start + -(-tensor.numel() * tensor.element_size() // _ALIGNMENT) * _ALIGNMENT
     return places, sizes
+
+
+def _on_cpu(block: torch.Tensor) -> torch.Tensor:
+    """``block`` in the CPU's memory, through page-locked pieces where it is on a GPU.
+
+    Straight into other memory, all that threads want of the GPU would have to wait until the whole of it is there.
+    """
+    if block.device.type != "cuda":
+        return block.cpu()
+    whole = torch.empty(block.shape, dtype=block.dtype)
+    locked = [torch.empty(min(_PIECE, len(block)), dtype=block.dtype, pin_memory=True) for _ in range(2)]
+    coming: deque[tuple[torch.cuda.Event, torch.Tensor, torch.Tensor]] = deque()
+
+    def take() -> None:
+        arrived, piece, target = coming.popleft()
+        arrived.synchronize()
+        target.copy_(piece)
+
+    for n, (source, target) in enumerate(zip(block.split(_PIECE), whole.split(_PIECE))):
+        if len(coming) == len(locked):
+            take()
+        piece = locked[n % len(locked)][: len(source)]
+        piece.copy_(source, non_blocking=True)
+        arrived = torch.cuda.Event(blocking=True)  # sleeps: spinning would take a core from those who read
+        arrived.record()
+        coming.append((arrived, piece, target))
+    while coming:
+        take()
+    return whole
 
 
 def _mapped(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
