@@ -111,25 +111,36 @@ def _on_cpu(block: torch.Tensor) -> torch.Tensor:
     """
     if block.device.type != "cuda":
         return block.cpu()
+    size = min(_PIECE, len(block))
+    return _in_pieces(block, [torch.empty(size, dtype=block.dtype, pin_memory=True) for _ in range(2)], _arrival)
+
+
+def _arrival() -> torch.cuda.Event:
+    """When what was asked for until now is there. Who waits for it sleeps: spinning would take a core from those who read."""
+    arrived = torch.cuda.Event(blocking=True)
+    arrived.record()
+    return arrived
+
+
+def _in_pieces(block: torch.Tensor, locked: Sequence[torch.Tensor], arrival: Callable[[], torch.cuda.Event]) -> torch.Tensor:
+    """``block`` by way of ``locked``, pieces of one length: while one is on its way, the one before is put where it belongs."""
     whole = torch.empty(block.shape, dtype=block.dtype)
-    locked = [torch.empty(min(_PIECE, len(block)), dtype=block.dtype, pin_memory=True) for _ in range(2)]
     coming: deque[tuple[torch.cuda.Event, torch.Tensor, torch.Tensor]] = deque()
 
-    def take() -> None:
-        arrived, piece, target = coming.popleft()
+    def put() -> None:
+        arrived, piece, place = coming.popleft()
         arrived.synchronize()
-        target.copy_(piece)
+        place.copy_(piece)
 
-    for n, (source, target) in enumerate(zip(block.split(_PIECE), whole.split(_PIECE))):
+    length = max(len(locked[0]), 1)
+    for n, (source, place) in enumerate(zip(block.split(length), whole.split(length))):
         if len(coming) == len(locked):
-            take()
+            put()
         piece = locked[n % len(locked)][: len(source)]
         piece.copy_(source, non_blocking=True)
-        arrived = torch.cuda.Event(blocking=True)  # sleeps: spinning would take a core from those who read
-        arrived.record()
-        coming.append((arrived, piece, target))
+        coming.append((arrival(), piece, place))
     while coming:
-        take()
+        put()
     return whole
 
 
