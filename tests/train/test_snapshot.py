@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,40 +83,12 @@ def test_no_two_tensors_share_memory(shapes: list[list[int]], dtype: torch.dtype
         assert all(torch.equal(a, b) for a, b in zip(before, (other for other in copies if other is not copy)))
 
 
-class LateGpu:
-    """Copies in the order in which they were asked for, and none before somebody waits for it."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self.done = 0
-        self.most = 0
-
-    def copy(self, target: torch.Tensor, source: torch.Tensor, non_blocking: bool) -> torch.Tensor:
-        if non_blocking:
-            self.asked.append((target, source))
-        else:
-            target[:] = source
-        return target
-
-    def arrival(self) -> Any:
-        number = len(self.asked)
-        self.most = max(self.most, number - self.done)
-        return SimpleNamespace(synchronize=lambda: self.until(number))
-
-    def until(self, number: int) -> None:
-        for target, source in self.asked[self.done : number]:
-            target[:] = source
-        self.done = max(self.done, number)
-
-
-@given(st.integers(0, 60), st.integers(1, 25), st.integers(1, 3))
-def test_pieces_are_waited_for_and_put_in_their_places(length: int, piece: int, pieces: int):
-    block, gpu = torch.arange(length, dtype=torch.uint8), LateGpu()
-    locked = [torch.zeros(min(piece, length), dtype=torch.uint8) for _ in range(pieces)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.Tensor, "copy_", lambda target, source, non_blocking=False: gpu.copy(target, source, non_blocking))
-        assert torch.equal(module._in_pieces(block, locked, gpu.arrival), block)
-    assert gpu.most == min(pieces, max(1, -(-length // piece))), "as many on their way as there are pieces, and no more"
+@given(st.integers(0, 60), st.integers(1, 25))
+def test_all_of_a_block_goes_by_way_of_a_piece(length: int, size: int):
+    block, piece = torch.arange(length, dtype=torch.uint8), torch.full((size,), 99, dtype=torch.uint8)
+    copy = module._by_way_of(piece, block)
+    piece.zero_()
+    assert torch.equal(copy, block)
 
 
 @pytest.mark.gpu

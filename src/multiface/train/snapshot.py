@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -105,42 +104,20 @@ def _placed(tensors: Sequence[torch.Tensor]) -> tuple[list[_Place], dict[torch.d
 
 
 def _on_cpu(block: torch.Tensor) -> torch.Tensor:
-    """``block`` in the CPU's memory, through page-locked pieces where it is on a GPU.
+    """``block`` in the CPU's memory, through a page-locked piece where it is on a GPU.
 
     Straight into other memory, all that threads want of the GPU would have to wait until the whole of it is there.
     """
     if block.device.type != "cuda":
         return block.cpu()
-    size = min(_PIECE, len(block))
-    return _in_pieces(block, [torch.empty(size, dtype=block.dtype, pin_memory=True) for _ in range(2)], _arrival)
+    return _by_way_of(torch.empty(_PIECE, dtype=block.dtype, pin_memory=True), block)
 
 
-def _arrival() -> torch.cuda.Event:
-    """When what was asked for until now is there. Who waits for it sleeps: spinning would take a core from those who read."""
-    arrived = torch.cuda.Event(blocking=True)
-    arrived.record()
-    return arrived
-
-
-def _in_pieces(block: torch.Tensor, locked: Sequence[torch.Tensor], arrival: Callable[[], torch.cuda.Event]) -> torch.Tensor:
-    """``block`` by way of ``locked``, pieces of one length: while one is on its way, the one before is put where it belongs."""
+def _by_way_of(piece: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
+    """A copy of ``block`` on the CPU, as much at a time as ``piece`` holds."""
     whole = torch.empty(block.shape, dtype=block.dtype)
-    coming: deque[tuple[torch.cuda.Event, torch.Tensor, torch.Tensor]] = deque()
-
-    def put() -> None:
-        arrived, piece, place = coming.popleft()
-        arrived.synchronize()
-        place.copy_(piece)
-
-    length = max(len(locked[0]), 1)
-    for n, (source, place) in enumerate(zip(block.split(length), whole.split(length))):
-        if len(coming) == len(locked):
-            put()
-        piece = locked[n % len(locked)][: len(source)]
-        piece.copy_(source, non_blocking=True)
-        coming.append((arrival(), piece, place))
-    while coming:
-        put()
+    for source, place in zip(block.split(len(piece)), whole.split(len(piece))):
+        place.copy_(piece[: len(source)].copy_(source))
     return whole
 
 
