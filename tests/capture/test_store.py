@@ -6,6 +6,7 @@ import http.server
 import json
 import pickle
 import shutil
+import sys
 import threading
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from multiface.capture import AVERAGE, Capture, inspect_capture
 from multiface.capture.store import codecs
 from multiface.capture.store.index import Entry, FrameKey, Name, StoreIndex
-from multiface.core.errors import CaptureError, FormatError
+from multiface.core.errors import CaptureError, DependencyError, FormatError
 from multiface.prepare.pack import PackSettings, pack_capture
 from small_capture import write_small_capture
 
@@ -204,12 +205,13 @@ def test_random_bytes_are_no_index(data, cut):
                 StoreIndex.from_bytes(content, [], "index")
 
 
-@pytest.mark.parametrize("fast", [True, False], ids=["imagecodecs", "without"])
-@pytest.mark.parametrize("codec", codecs.CODECS)
+@pytest.mark.parametrize(
+    ("codec", "fast"),
+    [(codec, fast) for codec in codecs.CODECS for fast in (True, False) if fast or codec != "zstd"],
+    ids=lambda value: value if isinstance(value, str) else "imagecodecs" if value else "without",
+)
 def test_codecs_give_back_what_they_got(codec, fast, monkeypatch):
     if not fast:
-        if codec == "zstd":
-            pytest.skip("zstd needs imagecodecs")
         monkeypatch.setattr(codecs, "imagecodecs", lambda: None)
     else:
         pytest.importorskip("imagecodecs")
@@ -225,6 +227,18 @@ def test_codecs_give_back_what_they_got(codec, fast, monkeypatch):
             codecs.decode(payload, codec, np.empty(size, np.uint8))
     with pytest.raises(ValueError):
         codecs.decode(b"nothing of the kind", codec, out)
+
+
+def test_the_codec_that_needs_imagecodecs_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    out = np.zeros((4, 4, 3), np.uint8)
+    for use in (
+        lambda: codecs.check_codec("zstd"),
+        lambda: codecs.encode(out, "zstd"),
+        lambda: codecs.decode(b"", "zstd", out),
+    ):
+        with pytest.raises(DependencyError, match=r"pip install 'multiface\[fast\]'"):
+            use()
 
 
 def test_zeros_come_back_exactly():
