@@ -13,7 +13,8 @@ from rich.console import Console
 
 from multiface.capture import read_image
 from multiface.cli import run
-from multiface.cli.test import given_options, print_rows, tables_that_fit
+from multiface.cli.table import print_rows, tables_that_fit
+from multiface.cli.test import PARTS, given_options
 from multiface.evaluate.compare import Compared, comparison_rows
 from multiface.evaluate.figures import Published
 from multiface.evaluate.measurement import Measurement
@@ -74,7 +75,7 @@ def test_many_models_fit_a_narrow_terminal() -> None:
     comparison = comparison_rows([Compared(name, Path(name), None, 1, results, figure)], brief=True)
     for width, tables in ((80, 2), (200, 1)):
         file = io.StringIO()
-        for header, rows in tables_that_fit(*comparison, width):
+        for header, rows in tables_that_fit(*comparison, width, PARTS):
             print_rows(Console(width=width, file=file), "4 test samples, protocol tiny", header, rows, whole=True)
         text = file.getvalue()
         assert text.count("protocol tiny") == tables and max(map(len, text.splitlines())) <= width

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from typing import Any
+
+_LOG_WIDTH = 160
+"""Columns of a table in a file: it has no edge, and the 80 that are taken by default cut figures off."""
 
 
 def console():
     """A rich console on stderr."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    unbounded = not sys.stderr.isatty() and "COLUMNS" not in os.environ
+    return Console(stderr=True, highlight=False, width=_LOG_WIDTH if unbounded else None)
 
 
 def emit_json(result: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from multiface.cli.options import expand_abbreviations, parse
 from multiface.cli.output import console, emit_json, finite
 from multiface.cli.processes import one_voice
 from multiface.cli.stages import Stages
+from multiface.cli.table import print_rows, tables_that_fit
 from multiface.core.errors import ArgumentError
 from multiface.core.memory import without_collection
 from multiface.core.parallel import Background
@@ -30,8 +30,8 @@ DESCRIPTION = (
     "a folder. Every published option is accepted."
 )
 ALIASES = {"model_ckpt": "model_path", "framelist": "framelist_test"}
-NAME_WIDTH = 12
-"""Characters that the names of rows keep on a narrow terminal."""
+PARTS = (("frozen",), ("adapted", "published"))
+"""How the columns of a comparison begin that stand in one table where the terminal is narrow."""
 
 
 def main(argv: list[str]) -> int:
@@ -159,7 +159,7 @@ def _compare(config: TestConfig, folder: Path, given: frozenset[str]) -> int:
 
                 stills.append(still_of(run, compared))
     label = plan.label
-    for header, rows in tables_that_fit(*comparison_rows(models, brief=True), out.width):
+    for header, rows in tables_that_fit(*comparison_rows(models, brief=True), out.width, PARTS):
         print_rows(out, f"{len(plan.test_set.index)} test samples, protocol {label}", header, rows, whole=True)
     _print_digest(out, plan.test_set)
     for note in _shared_notes(models):
@@ -206,38 +206,9 @@ def _shared_notes(models: list[Compared]) -> list[str]:
     return [note if len(names) == len(tested) else f"{', '.join(names)}: {note}" for note, names in about.items()]
 
 
-def tables_that_fit(header: list[str], rows: list[list[str]], width: int) -> list[tuple[list[str], list[list[str]]]]:
-    """The comparison of models in one table, or in one for each report where that is wider than the terminal."""
-    header = [name.replace(": ", ":\n").replace(" (", "\n(") for name in header]
-    columns = list(zip(header, *rows))[1:]
-    needed = 4 + NAME_WIDTH + sum(2 + max(len(line) for text in column for line in text.split("\n")) for column in columns)
-    if needed <= width:
-        return [(header, rows)]
-    reports = (("frozen",), ("adapted", "published"))
-    chosen = [[i for i, name in enumerate(header) if i < 2 or name.startswith(report)] for report in reports]
-    return [([header[i] for i in some], [[row[i] for i in some] for row in rows]) for some in chosen if len(some) > 2]
-
-
 def _print_digest(out, test_set: TestSet) -> None:
     told = f"samples: SHA-256 {test_set.digest}; equal ones mean the same frames and cameras"
     out.print(f"  {told}", soft_wrap=True, markup=False)
-
-
-def print_rows(out, title: str, header: list[str], rows: Iterable[list[str]], *, whole: bool = False) -> None:
-    """A table; with ``whole`` a narrow terminal breaks the names of rows, never the numbers."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title), box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for number, name in enumerate(header):
-        first = number == 0
-        least = NAME_WIDTH if first and whole else None
-        justify = "left" if first else "right"
-        table.add_column(Text(name), justify=justify, overflow="fold", min_width=least, no_wrap=whole and not first)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    out.print(table, crop=False)
 
 
 def _picture_writer(config: TestConfig, run: TestRun, background: Background):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from multiface.cli.options import parse
 from multiface.cli.output import console, emit_json
 from multiface.cli.processes import one_voice, quiet_libraries
+from multiface.cli.table import print_rows, tables_that_fit
 from multiface.core.errors import ArgumentError
 from multiface.train.config import Architecture, TrainConfig
 
@@ -19,6 +20,7 @@ DESCRIPTION = (
     "Train one model of each capture and architecture: on one GPU or CPU one after another; under torchrun or srun spread "
     "over all GPUs of the job. What is finished is skipped, what was begun goes on, what fails leaves the others alone."
 )
+PARTS = (("updates", "images", "best"), ("frozen", "adapted"))
 COLUMNS = ("model", "", "updates", "images/s", "best texture", "best mesh")
 
 
@@ -71,8 +73,8 @@ def _run(config: TrainAllConfig, tasks: list[Task]) -> int:
     if launch.rank > 0:
         return 130 if stopped else 0
     outcomes = wait_for_all(board, tasks, lambda: stopped)
-    rows = [_row(task, outcome) for task, outcome in zip(tasks, outcomes)]
     header = [*COLUMNS, *(f"{kind} {what}" for kind in _tested(config) for what in ("texture", "mesh"))]
+    rows = [_row(task, outcome, len(header)) for task, outcome in zip(tasks, outcomes)]
     _show(out, header, rows)
     _write(config.result_path, header, rows, tasks, outcomes)
     failed = sum(outcome.status == "failed" for outcome in outcomes)
@@ -97,7 +99,7 @@ def _tested(config: TrainAllConfig) -> tuple[str, ...]:
     return {"none": (), "both": ("frozen", "adapted")}.get(config.test, (config.test,))
 
 
-def _row(task: Task, outcome: Outcome) -> list[str]:
+def _row(task: Task, outcome: Outcome, columns: int) -> list[str]:
     result = outcome.result
     best = result.get("best", {})
     row = [task.folder.name, outcome.status, *(_number(result.get(name)) for name in ("iterations", "images_per_second"))]
@@ -105,7 +107,7 @@ def _row(task: Task, outcome: Outcome) -> list[str]:
     for kind in ("frozen", "adapted"):
         tested = result.get("test", {}).get(kind)
         row += [_number(tested.get(name)) for name in ("tex_denorm", "mesh")] if tested else []
-    return row
+    return row + [""] * (columns - len(row))
 
 
 def _number(value: Any) -> str:
@@ -113,14 +115,9 @@ def _number(value: Any) -> str:
 
 
 def _show(out, header: list[str], rows: list[list[str]]) -> None:
-    from rich.table import Table
-
-    table = Table()
-    for name in header:
-        table.add_column(name, no_wrap=name == "model")
-    for row in rows:
-        table.add_row(*row, *[""] * (len(header) - len(row)))
-    out.print(table)
+    header = [name.replace(" ", "\n") for name in header]
+    for part, some in tables_that_fit(header, rows, out.width, PARTS):
+        print_rows(out, "", part, some, whole=True)
 
 
 def _write(folder: Path, header: list[str], rows: list[list[str]], tasks: list[Task], outcomes: list[Outcome]) -> None:
@@ -128,7 +125,7 @@ def _write(folder: Path, header: list[str], rows: list[list[str]], tasks: list[T
 
     from multiface.core.files import write_text
 
-    lines = [header, ["---"] * len(header), *([*row, *[""] * (len(header) - len(row))] for row in rows)]
+    lines = [header, ["---"] * len(header), *rows]
     write_text(folder / "models.md", "".join(f"| {' | '.join(line)} |\n" for line in lines))
     entries = [_entry(task, outcome) for task, outcome in zip(tasks, outcomes)]
     write_text(folder / "models.json", json.dumps(entries, indent=1) + "\n")

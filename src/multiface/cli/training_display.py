@@ -41,6 +41,7 @@ class TrainingDisplay:
         )
         self._task = self._progress.add_task("training", total=None, losses="")
         self._trainer: Trainer | None = None
+        self._began = 0
 
     def __enter__(self) -> TrainingDisplay:
         self._progress.start()
@@ -52,16 +53,18 @@ class TrainingDisplay:
     def watch(self, trainer: Trainer) -> None:
         """Say what is about to be trained on what."""
         self._trainer = trainer
+        self._began = trainer.position.iteration
         config, train, test = trainer.config, trainer.train_loader, trainer.test_loader
         total = min(config.max_iter, config.epochs * len(train))
-        self._progress.update(self._task, total=total, completed=trainer.position.iteration)
+        self._progress.update(self._task, total=total, completed=self._began)
         for note in trainer.notes:
             self.console.print(note, soft_wrap=True)
         processes = trainer.group.world_size
         self.console.print(
             f"{config.arch}, texture {config.tex_size}, latent {config.nlatent}, on {trainer.device}"
             + (f" and {processes - 1} more, {config.total_batch_size} images for each update" if processes > 1 else "")
-            + f": {len(train.index)} training and {len(test.index) if test else 'no'} test samples, {total} updates",
+            + f": {len(train.index)} training and {len(test.index) if test else 'no'} test samples, {total} updates"
+            + (f", of which {self._began} are made" if self._began else ""),
             soft_wrap=True,
         )
         for name, index in (("training", train.index), ("test", test.index if test else None)):
@@ -101,6 +104,9 @@ class TrainingDisplay:
             self.console.print(f"  multiface train --resume {folder}", soft_wrap=True)
             return
         append_training_result(trainer.folder.result, result.best, result.validation, result.train)
+        if 0 < result.iterations == self._began:
+            self.console.print(_nothing_left(trainer), soft_wrap=True)
+            return
         self.console.print(
             f"trained {result.iterations} updates, {result.images_per_second:.1f} images/s: {trainer.folder.model}",
             soft_wrap=True,
@@ -120,6 +126,14 @@ def run_training(
     trainer = build_trainer(config, display, group, given)
     display.watch(trainer)
     return trainer, trainer.run()
+
+
+def _nothing_left(trainer: Trainer) -> str:
+    """Why a run that was to go on made no update."""
+    config, made, epoch = trainer.config, trainer.position.iteration, len(trainer.train_loader)
+    by_epochs = config.epochs * epoch < config.max_iter
+    limit = f"--epochs {config.epochs}, of {epoch} updates each," if by_epochs else f"--max_iter {config.max_iter}"
+    return f"nothing was left to do: {made} updates are made, and {limit} allows no more; raise it to go on"
 
 
 def _losses(values: dict[str, float]) -> str:
