@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 
 
 def quiet_libraries() -> None:
     """Before PyTorch is imported: connections that break are told once, by us, and not by every process with its C++ stack."""
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # The few matrix products that are left in single precision are meant to be.
+    warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
 
 
 @contextlib.contextmanager

@@ -42,6 +42,7 @@ class TrainingDisplay:
         self._task = self._progress.add_task("training", total=None, losses="")
         self._trainer: Trainer | None = None
         self._began = 0
+        self._rate = ""
 
     def __enter__(self) -> TrainingDisplay:
         self._progress.start()
@@ -76,12 +77,12 @@ class TrainingDisplay:
                 )
 
     def updated(self, position: Position, values: dict[str, float], images_per_second: float) -> None:
-        losses = f"{_losses(values)}  {images_per_second:.1f} images/s"
+        self._rate = f"{images_per_second:.1f} images/s"
+        losses = f"{_losses(values)}  {self._rate}"
         self._progress.update(self._task, completed=position.iteration, losses=losses)
 
     def logged(self, iteration: int, values: dict[str, float]) -> None:
-        rate = self._trainer.images_per_second if self._trainer else 0.0
-        self.console.print(f"{iteration}  {_losses(values)}  {rate:.1f} images/s")
+        self.console.print(f"{iteration}  {_losses(values)}  {self._rate}")
 
     def validated(self, iteration: int, values: dict[str, float], best: bool) -> None:
         self.console.print(f"{iteration}  validation  {_losses(values)}" + ("  best so far" if best else ""))
@@ -108,7 +109,7 @@ class TrainingDisplay:
             self.console.print(_nothing_left(trainer), soft_wrap=True)
             return
         self.console.print(
-            f"trained {result.iterations} updates, {result.images_per_second:.1f} images/s: {trainer.folder.model}",
+            f"trained {result.iterations} updates, {result.images_per_second:.1f} images/s on average: {trainer.folder.model}",
             soft_wrap=True,
         )
 

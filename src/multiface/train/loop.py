@@ -238,7 +238,7 @@ class Trainer:
         self.tally.updated(values, images)
         if due.to_record(k):
             log.add("train", k, values)
-        self.observer.updated(self.position, values, self.images_per_second)
+        self.observer.updated(self.position, values, self.tally.recent_images_per_second)
 
     def _validate(self, log: RunLog | NoLog) -> None:
         if self.test_loader is None:
@@ -265,15 +265,10 @@ class Trainer:
         self._is_best |= best
         self.observer.validated(self.position.iteration, values, best)
 
-    @property
-    def images_per_second(self) -> float:
-        """Training throughput of this process so far: reading and computing, without validation and saving."""
-        return self.tally.images_per_second
-
     def _result(self, interrupted: bool) -> TrainResult:
         return TrainResult(
             iterations=self.position.iteration,
-            images_per_second=self.images_per_second,
+            images_per_second=self.tally.images_per_second,
             train=self.tally.train_means(),
             validation=self.tally.validation,
             best=self.tally.best,

@@ -13,7 +13,7 @@ class Observer(Protocol):
     """Who watches a training: the command line's progress display, and whoever writes pictures."""
 
     def updated(self, position: Position, values: dict[str, float], images_per_second: float) -> None:
-        """After every update."""
+        """After every update; the throughput is that of the last ones."""
 
     def logged(self, iteration: int, values: dict[str, float]) -> None:
         """Every ``log_every`` updates."""

@@ -13,7 +13,7 @@ class TrainResult:
 
     Attributes:
         iterations: Updates done in all, earlier parts of a resumed run included.
-        images_per_second: Over this process's part of the run, validation left out.
+        images_per_second: On average over this process's part of the run, compiling included, validation left out.
         train: Means over the last :data:`multiface.train.tally.WINDOW` updates (normalised).
         validation: The last validation's means, empty if there was none.
         best: Smallest validation value of each term.

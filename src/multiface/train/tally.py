@@ -7,6 +7,8 @@ from typing import Any
 
 WINDOW = 20
 """Updates that the reported training losses are averaged over, as published."""
+RECENT = 10
+"""Readings of the device that the present throughput is taken over. They begin after the first update, which compiles."""
 
 
 class Tally:
@@ -25,11 +27,15 @@ class Tally:
         self.images = 0
         self.seconds = 0.0
         self._window: deque[dict[str, float]] = deque(maxlen=WINDOW)
+        self._marks: deque[tuple[float, int]] = deque(maxlen=RECENT + 1)
 
     def updated(self, values: dict[str, float], images: int) -> None:
         """An update from so many images was made, with these losses."""
         self._window.append(values)
         self.images += images
+        if self._marks and self._marks[-1][0] == self.seconds:  # several updates are read at once
+            self._marks.pop()
+        self._marks.append((self.seconds, self.images))
 
     def validated(self, values: dict[str, float], judged_by: str) -> bool:
         """A validation gave ``values``; returns whether the term ``judged_by`` was never smaller."""
@@ -47,6 +53,14 @@ class Tally:
     def images_per_second(self) -> float:
         """Throughput since this process began."""
         return self.images / self.seconds if self.seconds else 0.0
+
+    @property
+    def recent_images_per_second(self) -> float:
+        """Throughput now, that is over the last few readings; of the first update while there is no other."""
+        if len(self._marks) < 2:
+            return self.images_per_second
+        (began, before), (ended, after) = self._marks[0], self._marks[-1]
+        return (after - before) / (ended - began)
 
     def state(self) -> dict[str, Any]:
         """What a resumed run goes on from; throughput is each process's own."""
