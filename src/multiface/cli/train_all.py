@@ -20,8 +20,9 @@ DESCRIPTION = (
     "Train one model of each capture and architecture: on one GPU or CPU one after another; under torchrun or srun spread "
     "over all GPUs of the job. What is finished is skipped, what was begun goes on, what fails leaves the others alone."
 )
-PARTS = (("updates", "images", "best"), ("frozen", "adapted"))
 COLUMNS = ("model", "", "updates", "images/s", "best texture", "best mesh")
+PARTS = (("updates", "images", "best"), ("frozen", "adapted"))
+"""How columns begin that stand in one table where the terminal is narrow: of training, and of testing."""
 
 
 @dataclass(frozen=True, kw_only=True)
