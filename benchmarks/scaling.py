@@ -16,6 +16,8 @@ Data are a generated store, or CAPTURE. For every number of processes, in one la
   trainer adds.
 * ``sum`` (several): 101 MB summed over the GPUs with nothing beside it.
 
+``checkpoint``, ``step`` and ``loop`` go on with the trainer of ``training``, and bring that along.
+
 Every result is printed and written to ``--out`` at once. A section that fails is named and the others go on; what ``--minutes``
 leaves no time for is left out. The compiler's cache is shared: the first launch pays for most.
 """
@@ -35,6 +37,7 @@ from scaling_capture import write_store
 
 TARGETS = {2: 1.9, 4: 3.6}
 SECTIONS = ("losses", "sum", "training", "checkpoint", "step", "loop")
+AFTER_TRAINING = {"checkpoint", "step", "loop"}
 CHECKPOINTS = 3
 """How many are measured, each against as many updates without one."""
 LAST_WORDS = 15.0
@@ -151,7 +154,7 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, nargs="+", help="numbers of processes; 1 to all GPUs in doublings by default")
     parser.add_argument(
-        "--sections", nargs="+", choices=SECTIONS, default=SECTIONS, help="checkpoint, step and loop need training"
+        "--sections", nargs="+", choices=SECTIONS, default=SECTIONS, help="checkpoint, step and loop bring training along"
     )
     parser.add_argument("--minutes", type=float, default=30.0, help="of all together; what has no time is left out")
     parser.add_argument("--out", type=Path, help="file for all results, JSON, written after every launch")
@@ -174,7 +177,11 @@ def arguments_of(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     parser.add_argument("--cache", type=Path, help="folder of the compiler's cache; a temporary one when absent")
     parser.add_argument("--json", action="store_true")
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    if AFTER_TRAINING & set(arguments.sections):
+        arguments.sections = {*arguments.sections, "training"}
+    arguments.sections = [name for name in SECTIONS if name in arguments.sections]
+    return arguments
 
 
 def main() -> None:

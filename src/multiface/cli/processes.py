@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 
 def quiet_libraries() -> None:
-    """Before PyTorch is imported: connections that break are told once, by us, and not by every process with its C++ stack."""
+    """Before PyTorch is imported: keep its words off the terminal where we say the same, or there is nothing to say."""
+    # Connections that break are told once, by us, and not by every process with its C++ stack.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     # The few matrix products that are left in single precision are meant to be.
     warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
